@@ -1,0 +1,101 @@
+package netlab
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// ErrNoTUN is what Build's error is when a router needs a TUN device and this system gives none.
+var ErrNoTUN = errors.New("no usable TUN device")
+
+// A Host is one of the lab's machines.
+type Host string
+
+const (
+	Laptop    Host = "laptop"
+	Home      Host = "home" // the home router
+	ISP       Host = "isp"
+	Server    Host = "server"
+	Neighbour Host = "neighbour" // a host outside the home NAT
+)
+
+// Expect is what vpncheck must find for one protocol. Reason is empty when the verdict is passed.
+type Expect struct{ Verdict, Reason string }
+
+// A Router is one way between the laptop and the server. It is data: Build makes a lab of it.
+type Router struct {
+	Name      string
+	Says      string // one sentence for people
+	Home, ISP Box
+	Bump      func() Edit       // makes the bump in the wire of one lab; nil: there is none
+	Impostor  Impostor          // who answers what is redirected to the home router
+	Neighbour bool              // a neighbour outside proves the server first
+	Expect    map[string]Expect // by protocol
+	NeedsTUN  bool              // it has a bump
+}
+
+// A Box is what one of the two boxes on the way does with packets. A home box that does not masquerade is no firewall either.
+type Box struct {
+	Masquerade  bool
+	FullyRandom bool       // the outside port is chosen at random for each flow: a symmetric NAT
+	PPTPHelper  bool       // reads TCP 1723 and translates the Call-IDs
+	GREFrom     netip.Addr // GRE leaves from this address, all else from the box's own
+	Rules       []Rule
+}
+
+// A Rule says what happens to packets on their way through a box. Rules stand before the firewall's own.
+type Rule struct {
+	Do    Action
+	Way   Way
+	Proto uint8    // 0 is any
+	Ports []uint16 // destination ports; empty is any
+	OneIn uint32   // only one packet in OneIn, at random; 0 is every packet
+	After uint64   // only packets of a flow that has had more than After packets, both directions counted; 0 is every packet
+}
+
+// Way is the direction of a packet.
+type Way int
+
+const (
+	Both Way = iota
+	Out      // from the laptop's side
+	In       // from the server's side
+)
+
+// Action is what a Rule does.
+type Action int
+
+const (
+	Drop      Action = iota
+	DropEarly        // before connection tracking sees the packet
+	Reset            // answers TCP with RST in the name of the server
+	Redirect         // to the box itself, same port
+	Damage           // inverts one byte of the payload of GRE version 1
+)
+
+// An Edit is a bump in the wire: it gets each IP packet and returns what passes instead. It is never called twice at once, may keep state,
+// and may change pkt, but not keep it.
+type Edit func(pkt []byte, toLaptop bool, now time.Time) [][]byte
+
+// An Impostor is a program on the home router that answers in the server's name.
+type Impostor string
+
+const (
+	NoImpostor   Impostor = ""
+	PPTPImpostor Impostor = "pptp"   // a PPTP server of the router's own
+	Portal       Impostor = "portal" // a hotel's sign-in page
+)
+
+// Routers returns all routers, simplest first.
+func Routers() []Router { return routers() }
+
+// Find returns the router with that name.
+func Find(name string) (Router, bool) {
+	for _, r := range routers() {
+		if r.Name == name {
+			return r, true
+		}
+	}
+	return Router{}, false
+}
