@@ -81,6 +81,8 @@ type CarrierState struct {
 	Ready   bool    `json:"ready"`
 	Why     string  `json:"why,omitempty"` // if not ready: "TCP 1723 is held by pptpd (pid 812)"
 	Proof   *Proof  `json:"proof,omitempty"`
+	// SYNs says, of a TCP carrier, that the server sees connection attempts before any handshake.
+	SYNs bool `json:"syns,omitempty"`
 }
 
 // Proof is the last arrival of a carrier at the server.

@@ -1,0 +1,86 @@
+package probe
+
+import (
+	"net/netip"
+	"time"
+
+	"vpncheck/probe/wire"
+)
+
+// Circumstances are what Judge may know besides the observation: plain data, kept in the report.
+type Circumstances struct {
+	Server  ServerFacts `json:"server"`
+	Laptop  LaptopFacts `json:"laptop"`
+	Control Control     `json:"control"`
+	// Beside is how the run's other protocols fared, by id: some reasons need it.
+	Beside map[string]Tally `json:"beside,omitempty"`
+	// Stop is set if no verdict can be given, or if the run ended before its time.
+	Stop *Stop `json:"stop,omitempty"`
+	// NoSession is set if the server could not be reached at all.
+	NoSession *NoSessionFacts `json:"no_session,omitempty"`
+}
+
+// ServerFacts is what the server told when the session opened, and its last word on each carrier.
+type ServerFacts struct {
+	Host     string              `json:"host,omitempty"` // as in the connection string
+	Address  netip.Addr          `json:"address,omitzero"`
+	Link     uint16              `json:"link,omitempty"`    // TCP port of the side channel
+	Control  uint16              `json:"control,omitempty"` // UDP port of the control
+	Build    string              `json:"build,omitempty"`
+	Client   netip.AddrPort      `json:"client,omitzero"` // the laptop as the server sees it
+	Own      netip.Addr          `json:"own,omitzero"`    // the server's own end: differs from Address behind a 1:1 NAT
+	Second   netip.Addr          `json:"second,omitzero"`
+	Carriers []wire.CarrierState `json:"carriers,omitempty"`
+}
+
+// Carrier returns the state of a carrier; the zero state if the server did not mention it.
+func (s ServerFacts) Carrier(c wire.Carrier) wire.CarrierState {
+	for _, st := range s.Carriers {
+		if st.Carrier == c {
+			return st
+		}
+	}
+	return wire.CarrierState{Carrier: c}
+}
+
+// LaptopFacts is what the laptop knows of itself.
+type LaptopFacts struct {
+	OS        string     `json:"os"`
+	Local     netip.Addr `json:"local,omitzero"` // towards the server
+	Interface string     `json:"interface,omitempty"`
+	Gateway   netip.Addr `json:"gateway,omitzero"`
+	// VPN names the interface of an active VPN that carries the way to the server; everything would pass inside it (T24).
+	VPN string `json:"vpn,omitempty"`
+	// OnLink says that the server is in the laptop's own network: no router stands between (F57).
+	OnLink bool `json:"on_link,omitempty"`
+}
+
+// A Stop says why a run has no verdicts, or why it ended early; verdicts under way at At are void.
+type Stop struct {
+	Reason Reason         `json:"reason"`
+	Args   map[string]any `json:"args,omitempty"`
+	At     time.Time      `json:"at,omitzero"`
+}
+
+// NoSessionFacts is what was found instead of the server.
+type NoSessionFacts struct {
+	Reason Reason         `json:"reason"`
+	Args   map[string]any `json:"args,omitempty"`
+	Tried  []Attempt      `json:"tried,omitempty"`
+}
+
+// An Attempt is one try to reach the server for a session.
+type Attempt struct {
+	Address netip.AddrPort `json:"address"`
+	Result  string         `json:"result"` // "refused", "timeout", "unreachable", "not-tls", "other-certificate", "open"
+	Detail  string         `json:"detail,omitempty"`
+	Seconds float64        `json:"seconds"`
+}
+
+// A Tally counts the tries of a stage or a protocol by how far they came.
+type Tally struct {
+	Tries    int `json:"tries"`
+	Arrived  int `json:"arrived"`
+	Replied  int `json:"replied"`
+	Returned int `json:"returned"`
+}

@@ -1,0 +1,185 @@
+package probe
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Control is the run's control in both its legs (DESIGN, law 4): UDP on a neutral port of the server, and a ping on the TLS channel. No
+// silence means anything unless the control was answered at the same time.
+type Control struct {
+	Started time.Time     `json:"started,omitzero"`
+	Every   time.Duration `json:"every_ns,omitempty"`
+	UDP     []Beat        `json:"udp,omitempty"`
+	TLS     []Beat        `json:"tls,omitempty"`
+}
+
+// A Beat is one round trip of the control: when it was asked, counted from Control.Started, and how long the answer took; an RTT of
+// zero means that none came. In JSON it is a pair of microseconds, [asked, took], with null for an answer that did not come.
+type Beat struct {
+	At  time.Duration
+	RTT time.Duration
+}
+
+// MarshalJSON writes the pair.
+func (b Beat) MarshalJSON() ([]byte, error) {
+	if b.RTT == 0 {
+		return fmt.Appendf(nil, "[%d,null]", b.At.Microseconds()), nil
+	}
+	return fmt.Appendf(nil, "[%d,%d]", b.At.Microseconds(), max(1, b.RTT.Microseconds())), nil
+}
+
+// UnmarshalJSON reads the pair.
+func (b *Beat) UnmarshalJSON(text []byte) error {
+	var pair [2]*int64
+	if err := json.Unmarshal(text, &pair); err != nil {
+		return fmt.Errorf("reading a control beat: %w", err)
+	}
+	*b = Beat{}
+	if pair[0] != nil {
+		b.At = time.Duration(*pair[0]) * time.Microsecond
+	}
+	if pair[1] != nil {
+		b.RTT = time.Duration(*pair[1]) * time.Microsecond
+	}
+	return nil
+}
+
+// An Outage is a time in which neither leg of the control was answered: whatever was asked in it is void.
+type Outage struct {
+	From, To time.Time
+}
+
+// RTT is the median round trip of the leg that answers; zero if none does.
+func (c Control) RTT() time.Duration {
+	for _, leg := range [][]Beat{c.UDP, c.TLS} {
+		var rtts []time.Duration
+		for _, b := range leg {
+			if b.RTT > 0 {
+				rtts = append(rtts, b.RTT)
+			}
+		}
+		if len(rtts) > 0 {
+			slices.Sort(rtts)
+			return rtts[len(rtts)/2]
+		}
+	}
+	return 0
+}
+
+// late is how long an answer may take before its beat counts as silence. TLS repeats what is lost, so that loss shows there as delay.
+func (c Control) late() time.Duration { return 250*time.Millisecond + 3*c.RTT() }
+
+// lost says whether a beat counts as silence.
+func (c Control) lost(b Beat) bool { return b.RTT == 0 || b.RTT > c.late() }
+
+// Outages returns the times in which both legs were silent for two beats or more. Where UDP is filtered as a whole only TLS tells.
+func (c Control) Outages() []Outage {
+	silent := c.silences(c.TLS)
+	if !c.UDPFiltered() && len(c.UDP) > 0 {
+		silent = intersect(silent, c.silences(c.UDP))
+	}
+	return silent
+}
+
+// silences returns the runs of two or more lost beats of a leg, each from the last answered beat before it to the first after it.
+func (c Control) silences(leg []Beat) []Outage {
+	var out []Outage
+	for i := 0; i < len(leg); {
+		if !c.lost(leg[i]) {
+			i++
+			continue
+		}
+		j := i
+		for j < len(leg) && c.lost(leg[j]) {
+			j++
+		}
+		if j-i >= 2 {
+			o := Outage{From: c.Started.Add(leg[i].At - c.Every), To: c.Started.Add(leg[j-1].At + c.Every)}
+			if j < len(leg) {
+				o.To = c.Started.Add(leg[j].At)
+			}
+			out = append(out, o)
+		}
+		i = j
+	}
+	return out
+}
+
+func intersect(a, b []Outage) []Outage {
+	var out []Outage
+	for _, x := range a {
+		for _, y := range b {
+			o := Outage{From: x.From, To: x.To}
+			if y.From.After(o.From) {
+				o.From = y.From
+			}
+			if y.To.Before(o.To) {
+				o.To = y.To
+			}
+			if o.To.After(o.From) {
+				out = append(out, o)
+			}
+		}
+	}
+	return out
+}
+
+// UDPFiltered says that UDP as a whole does not reach the server or does not come back, while TLS does: loss alone would hardly ever
+// explain it.
+func (c Control) UDPFiltered() bool {
+	asked, answered := count(c.UDP)
+	if answered > 0 || asked < minTries || c.UDP[asked-1].At-c.UDP[0].At < minSpan {
+		return false
+	}
+	sent, lost := c.tally(c.TLS, time.Time{}, time.Time{})
+	return fisher(asked, sent, lost) < maxChance
+}
+
+func count(leg []Beat) (asked, answered int) {
+	for _, b := range leg {
+		if b.RTT > 0 {
+			answered++
+		}
+	}
+	return len(leg), answered
+}
+
+// Round trips of the leg that a silence is held against: UDP as a rule, TLS where UDP is filtered.
+func (c Control) leg() []Beat {
+	if _, answered := count(c.UDP); answered == 0 {
+		return c.TLS
+	}
+	return c.UDP
+}
+
+// tally counts a leg's beats and the lost ones between two times (zero means open), leaving out what fell into an outage's inside.
+func (c Control) tally(leg []Beat, from, to time.Time) (sent, lost int) {
+	for _, b := range leg {
+		at := c.Started.Add(b.At)
+		if !from.IsZero() && at.Before(from) || !to.IsZero() && at.After(to) {
+			continue
+		}
+		sent++
+		if c.lost(b) {
+			lost++
+		}
+	}
+	return sent, lost
+}
+
+// burst is how long, on average, the leg stayed silent once it lost two beats in a row; zero if it never did. Tries closer together than
+// this are one try.
+func (c Control) burst(leg []Beat) time.Duration {
+	runs := c.silences(leg)
+	if len(runs) == 0 {
+		return 0
+	}
+	var sum time.Duration
+	for _, r := range runs {
+		sum += r.To.Sub(r.From)
+	}
+	return sum / time.Duration(len(runs))
+}

@@ -1,0 +1,168 @@
+// Package probe holds short, genuine VPN conversations with the server and judges what came of them.
+//
+// Start with the types here: an Observation is what was seen, as plain data; Judge (judge.go) is the law that makes a Finding of it;
+// Path (path.go) is all that a probe may touch; pptp.go is a probe to read.
+package probe
+
+import (
+	"context"
+	"time"
+
+	"vpncheck/probe/wire"
+)
+
+// A Verdict is one of eight words. docs/design.md says what each means at both ends.
+type Verdict string
+
+const (
+	Passed       Verdict = "passed"
+	Altered      Verdict = "altered"
+	BlockedOut   Verdict = "blocked-out"
+	BlockedBack  Verdict = "blocked-back"
+	Stalled      Verdict = "stalled"
+	Hijacked     Verdict = "hijacked"
+	Inconclusive Verdict = "inconclusive"
+	Untested     Verdict = "untested"
+)
+
+// Verdicts lists them all, best first.
+var Verdicts = []Verdict{Passed, Altered, Stalled, BlockedBack, BlockedOut, Hijacked, Inconclusive, Untested}
+
+// End names who spoke.
+type End string
+
+const (
+	Client End = "client"
+	Server End = "server"
+)
+
+// An Exchange is one protocol message followed from end to end. Sent and Returned are sighted by the end that spoke (From), Arrived and
+// Replied by the other.
+type Exchange struct {
+	ID    string `json:"id"` // "pptp/7"; a message that the server began: "pptp/7s"
+	Part  string `json:"part"`
+	Stage string `json:"stage"`
+	Flow  int    `json:"flow"` // 1, 2...: a flow has its own ports, Call-IDs, SPIs
+	From  End    `json:"from"`
+
+	Sent     wire.Sighting `json:"sent"`
+	Arrived  wire.Sighting `json:"arrived"`
+	Replied  wire.Sighting `json:"replied"`
+	Returned wire.Sighting `json:"returned"`
+
+	// SendErr is the kernel's refusal to send, SendReason its word: "laptop-firewall", "no-route", "too-big".
+	SendErr    string `json:"send_error,omitempty"`
+	SendReason string `json:"send_reason,omitempty"`
+	// Refused says that an attempt was refused in the server's name, and how: "reset".
+	Refused string `json:"refused,omitempty"`
+	// Silent is the server's own reason for not answering: "token", "replay", "budget", "unproved-source", "call-id".
+	Silent string `json:"silent,omitempty"`
+	// Copies counts further copies of the answer that came.
+	Copies int `json:"copies,omitempty"`
+}
+
+// A Part is one form of a protocol's opening that can be asked on its own. The deciding part is the stock client's form.
+type Part struct {
+	ID       string `json:"id"`
+	Title    string `json:"title"`
+	Deciding bool   `json:"deciding,omitempty"`
+}
+
+// A Refusal says that the question could not be asked at all: the verdict is untested.
+type Refusal struct {
+	Reason Reason `json:"reason"`
+	Why    string `json:"why,omitempty"`  // what was tried and what the system said
+	Hint   string `json:"hint,omitempty"` // the one line that would allow it
+}
+
+// Error lets a Refusal travel as the error that Observe returns.
+func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Why }
+
+// An Observation is all that was seen of one protocol. It is plain JSON and survives the report, to be judged again.
+type Observation struct {
+	Protocol  string     `json:"protocol"`
+	Started   time.Time  `json:"started,omitzero"`
+	Ended     time.Time  `json:"ended,omitzero"`
+	Parts     []Part     `json:"parts,omitempty"`
+	Exchanges []Exchange `json:"exchanges,omitempty"`
+	// Strangers are packets that came in the server's name on this protocol and carried no answer of it.
+	Strangers []wire.Sighting `json:"strangers,omitempty"`
+	Refused   *Refusal        `json:"refused,omitempty"`
+}
+
+// A Stage is a step of a conversation. The first stage that fails decides the protocol's verdict.
+type Stage struct {
+	ID      string       `json:"id"`
+	Title   string       `json:"title"` // "the call set-up on TCP 1723"
+	Carrier wire.Carrier `json:"carrier"`
+	// Rounds is how many answers make the stage pass, and Span the least time between its first question and its last answer.
+	Rounds int           `json:"rounds"`
+	Span   time.Duration `json:"span"`
+}
+
+// Info describes a probe. It is data: the order of a run, the help and the report are made from it.
+type Info struct {
+	ID       string
+	Title    string // "PPTP"
+	RFC      string // "RFC 2637"
+	Parts    []Part
+	Stages   []Stage
+	Carriers []wire.Carrier
+	// After names probes that must have ended before this one begins, if they run at all.
+	After []string
+	// With names probes that are run along, because this one's reason needs to know how they fared.
+	With []string
+	// Weak says why nobody should use the protocol any more, and is empty for the others.
+	Weak string
+}
+
+// A Probe knows one protocol.
+type Probe interface {
+	Info() Info
+	// Observe holds the conversation. It returns an error only if the question could not be asked, a *Refusal where the reason is known.
+	Observe(ctx context.Context, p *Path) (Observation, error)
+	// Changes compares the sightings of one exchange and names what was changed on the way; those that kill the protocol for a real
+	// client are marked.
+	Changes(o Observation, e Exchange) []Change
+	// Reason names why a stage failed, where the protocol's own facts tell more than the tally does; "" leaves it to Judge.
+	Reason(o Observation, stage Stage, v Verdict, c Circumstances) Reason
+}
+
+// A Change is one difference between two sightings of the same packet.
+type Change struct {
+	Exchange string `json:"exchange"`
+	Way      string `json:"way"` // "out" is client to server, "back" is server to client
+	Field    string `json:"field"`
+	Before   string `json:"before"`
+	After    string `json:"after"`
+	// Offset is the first octet that differs, counted from the start of Bytes, where Field is "payload".
+	Offset int `json:"offset,omitempty"`
+	// Kills is the reason if the change makes a real client fail.
+	Kills Reason `json:"kills,omitempty"`
+}
+
+// A Finding is what Judge makes of an observation.
+type Finding struct {
+	Protocol string     `json:"protocol"`
+	Verdict  Verdict    `json:"verdict"`
+	Reason   Reason     `json:"reason,omitempty"`
+	Stage    string     `json:"stage,omitempty"` // the stage that decided
+	Because  []Evidence `json:"because"`
+	// Parts has the verdict of each part, the deciding one included.
+	Parts []PartFinding `json:"parts,omitempty"`
+}
+
+// A PartFinding is the verdict of one part.
+type PartFinding struct {
+	Part    string  `json:"part"`
+	Verdict Verdict `json:"verdict"`
+	Reason  Reason  `json:"reason,omitempty"`
+}
+
+// Evidence is a fact that a finding rests on: {Reason, Args} is data, its sentence is made in the report's catalogue. Exchanges names what
+// it was counted from.
+type Evidence struct {
+	Reason    Reason         `json:"reason"`
+	Args      map[string]any `json:"args,omitempty"`
+	Exchanges []string       `json:"exchanges,omitempty"`
+}

@@ -1,0 +1,93 @@
+package probe
+
+// A Reason is a word that everything else keys on: the catalogue of sentences, the diagnosis, the tests. Once released it keeps its
+// meaning.
+type Reason string
+
+// Reasons of verdicts.
+const (
+	// altered
+	PayloadAltered  Reason = "payload-altered"
+	CallIDWrong     Reason = "call-id-wrong"
+	AddressesDiffer Reason = "addresses-differ"
+	// blocked-out
+	TCPReset       Reason = "tcp-reset"
+	TCP1723Dropped Reason = "tcp-1723-dropped"
+	GREOutDropped  Reason = "gre-out-dropped"
+	NoArrival      Reason = "no-arrival"
+	LaptopFirewall Reason = "laptop-firewall"
+	// blocked-back
+	NoPPTPHelper       Reason = "no-pptp-helper"
+	SecondNATNoHelper  Reason = "second-nat-without-helper"
+	GREBackDropped     Reason = "gre-back-dropped"
+	NoReturn           Reason = "no-return"
+	GREAnswersNotPPTPs Reason = "gre-without-call-answers" // kept unknown: Call-ID kept, v1 lost, v0 not asked
+	// stalled
+	StoppedAfterN Reason = "stopped-after-n"
+	// hijacked
+	AnsweredByAnother Reason = "answered-by-another"
+	// inconclusive
+	ServerUnproven Reason = "server-unproven"
+	ServerBlind    Reason = "server-blind"
+	NotEnoughTries Reason = "not-enough-tries"
+	TooLossy       Reason = "too-lossy"
+	StoppedMidway  Reason = "stopped-midway"
+	StoppedOnce    Reason = "stopped-once"
+	NotAnswered    Reason = "server-did-not-answer" // it arrived, and our own server kept silent: Args["why"]
+	SessionLost    Reason = "session-lost"
+	AddressChanged Reason = "address-changed"
+	Interrupted    Reason = "interrupted"
+	TimeUp         Reason = "time-up"
+	// untested
+	NoPrivilege        Reason = "no-privilege"
+	PortHeld           Reason = "port-held"
+	OSRefuses          Reason = "os-refuses"
+	ServerNotListening Reason = "server-not-listening"
+	IPv4Only           Reason = "ipv4-only"
+	NoSession          Reason = "no-session" // see the session's own reason
+	CaptivePortal      Reason = "captive-portal"
+	ActiveVPN          Reason = "active-vpn"
+	ServerOnLink       Reason = "server-on-link"
+)
+
+// Reasons why no session could be opened.
+const (
+	UnknownHost      Reason = "unknown-host"
+	NoAddress        Reason = "no-address-of-family"
+	NoRoute          Reason = "no-route"
+	NothingListening Reason = "nothing-listening"
+	NoAnswer         Reason = "no-answer"
+	WrongPin         Reason = "wrong-pin"
+	TLSIntercepted   Reason = "tls-intercepted"
+	NotTLS           Reason = "not-tls"
+	AccessWrong      Reason = "access-wrong"
+	AccessExpired    Reason = "access-expired"
+	NoCommonVersion  Reason = "version"
+	Busy             Reason = "busy"
+	BadLink          Reason = "bad-link"
+)
+
+// Reasons of evidence and of notes about the run.
+const (
+	EvTries       Reason = "tries"        // args: stage, tries, arrived, replied, returned, seconds
+	EvChance      Reason = "chance"       // args: p, control, lost: what loss alone would explain
+	EvProof       Reason = "proof"        // args: carrier, at, own
+	EvUnproven    Reason = "unproven"     // args: carrier
+	EvCallID      Reason = "call-id"      // args: rewritten (bool), sent, arrived
+	EvGREv0       Reason = "gre-v0"       // args: asked, returned
+	EvChange      Reason = "change"       // args: way, field, before, after, offset
+	EvStopped     Reason = "stopped"      // args: flow, after
+	EvStranger    Reason = "stranger"     // args: bytes, from
+	EvRefused     Reason = "refused"      // args: how, tries
+	EvSendErr     Reason = "send-error"   // args: error
+	EvVoid        Reason = "void"         // args: tries, seconds: fell into an outage and were repeated
+	EvSilent      Reason = "silent"       // args: why, count
+	EvStageUp     Reason = "stage-passed" // args: stage, returned, tries
+	UDPFiltered   Reason = "udp-filtered"
+	OutageSeen    Reason = "outage"
+	LossSeen      Reason = "loss" // args: lost, sent
+	NoNAT         Reason = "no-nat"
+	BehindNAT     Reason = "nat" // args: local, public
+	EvWhy         Reason = "why" // args: why, hint: what the system or the server said
+	GREBesidePPTP Reason = "gre-beside-pptp"
+)
