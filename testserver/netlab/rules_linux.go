@@ -1,0 +1,176 @@
+package netlab
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// A side is where a box stands: the names of its interfaces, and whom it translates.
+type side struct {
+	lan, wan string
+	firewall bool // a home router's
+}
+
+var (
+	homeSide = side{"lan0", "wan0", true}
+	ispSide  = side{"home0", "srv0", false}
+)
+
+// A ruleset is a box's nftables while they are written.
+type ruleset struct {
+	side
+	c     *nftables.Conn
+	inet  *nftables.Table
+	chain map[string]*nftables.Chain
+}
+
+// install loads a box's rules into the namespace of the thread that calls it.
+func install(b Box, s side) error {
+	c, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("opening nftables: %w", err)
+	}
+	rs := ruleset{side: s, c: c, inet: c.AddTable(&nftables.Table{Name: "lab", Family: nftables.TableFamilyINet}),
+		chain: make(map[string]*nftables.Chain)}
+	open := s.firewall && !b.Masquerade
+	for _, r := range b.Rules {
+		rs.add(r)
+	}
+	if b.PPTPHelper {
+		rs.helper()
+	}
+	if s.firewall && !open {
+		rs.homeFirewall()
+	}
+	if !s.firewall {
+		rs.ispFilter(b)
+	}
+	if b.Masquerade {
+		rs.nat(b)
+	}
+	if err := c.Flush(); err != nil {
+		if b.PPTPHelper && errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("this kernel has no PPTP helper (as root: modprobe nf_nat_pptp): %w", err)
+		}
+		return fmt.Errorf("loading nftables rules: %w", err)
+	}
+	return nil
+}
+
+// hooks are the chains there may be. Each is made when the first rule needs it.
+var hooks = map[string]struct {
+	typ      nftables.ChainType
+	hook     *nftables.ChainHook
+	priority nftables.ChainPriority
+}{
+	"early":   {nftables.ChainTypeFilter, nftables.ChainHookPrerouting, -300}, // before connection tracking
+	"helper":  {nftables.ChainTypeFilter, nftables.ChainHookPrerouting, 0},    // after it
+	"forward": {nftables.ChainTypeFilter, nftables.ChainHookForward, 0},
+	"input":   {nftables.ChainTypeFilter, nftables.ChainHookInput, 0},
+	"dstnat":  {nftables.ChainTypeNAT, nftables.ChainHookPrerouting, -100},
+	"srcnat":  {nftables.ChainTypeNAT, nftables.ChainHookPostrouting, 100},
+}
+
+func (rs *ruleset) rule(chain string, parts ...[]expr.Any) {
+	if rs.chain[chain] == nil {
+		h := hooks[chain]
+		rs.chain[chain] = rs.c.AddChain(&nftables.Chain{Name: chain, Table: rs.inet, Type: h.typ, Hooknum: h.hook, Priority: &h.priority})
+	}
+	var all []expr.Any
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	rs.c.AddRule(&nftables.Rule{Table: rs.inet, Chain: rs.chain[chain], Exprs: all})
+}
+
+// add writes one of the router's own rules, for each direction and port one in nftables.
+func (rs *ruleset) add(r Rule) {
+	ways := []string{rs.lan, rs.wan}
+	switch r.Way {
+	case Out:
+		ways = ways[:1]
+	case In:
+		ways = ways[1:]
+	}
+	for _, from := range ways {
+		match := iif(from)
+		if r.Proto != 0 {
+			match = append(match, proto(r.Proto)...)
+		}
+		if r.After != 0 {
+			match = append(match, after(r.After)...)
+		}
+		if r.OneIn != 0 {
+			match = append(match, oneIn(r.OneIn)...)
+		}
+		if len(r.Ports) == 0 {
+			rs.act(r.Do, match)
+		}
+		for _, p := range r.Ports {
+			rs.act(r.Do, append(match[:len(match):len(match)], dport(p)...))
+		}
+	}
+}
+
+func (rs *ruleset) act(do Action, match []expr.Any) {
+	switch do {
+	case Drop:
+		rs.rule("forward", match, verdict(expr.VerdictDrop))
+	case DropEarly:
+		rs.rule("early", match, verdict(expr.VerdictDrop))
+	case Reset:
+		rs.rule("forward", match, []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}})
+	case Redirect:
+		rs.rule("dstnat", match, v4(), []expr.Any{&expr.Redir{}})
+	case Damage:
+		rs.rule("forward", match, v4(), damage())
+	}
+}
+
+// helper lets the kernel read the PPTP control connection. No kernel since 6.0 does so unasked.
+func (rs *ruleset) helper() {
+	rs.c.AddObj(&nftables.NamedObj{Table: rs.inet, Name: "pptp", Type: nftables.ObjTypeCtHelper,
+		Obj: &expr.CtHelper{Name: "pptp", L3Proto: unix.NFPROTO_IPV4, L4Proto: unix.IPPROTO_TCP}})
+	rs.rule("helper", v4(), proto(tcp), dport(1723), []expr.Any{&expr.Objref{Type: int(nftables.ObjTypeCtHelper), Name: "pptp"}})
+}
+
+func (rs *ruleset) homeFirewall() {
+	const known = expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED
+	rs.rule("forward", state(known), verdict(expr.VerdictAccept))
+	rs.rule("forward", iif(rs.lan), state(expr.CtStateBitNEW), verdict(expr.VerdictAccept))
+	rs.rule("forward", verdict(expr.VerdictDrop))
+	rs.rule("input", state(known|expr.CtStateBitUNTRACKED), verdict(expr.VerdictAccept)) // untracked is IPv6 neighbour discovery
+	rs.rule("input", iif(rs.wan), verdict(expr.VerdictDrop))
+}
+
+// ispFilter keeps private sources from the internet, and a provider's NAT from answering in its own name what belongs to no flow.
+func (rs *ruleset) ispFilter(b Box) {
+	private := [][2][]byte{{{10}, {255}}, {{172, 16}, {255, 240}}, {{192, 168}, {255, 255}}}
+	if !b.Masquerade {
+		private = append(private, [2][]byte{{100, 64}, {255, 192}})
+	}
+	for _, p := range private {
+		rs.rule("forward", iif(rs.lan), v4(), from(p[0], p[1]), verdict(expr.VerdictDrop))
+	}
+	if b.Masquerade {
+		rs.rule("input", state(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED|expr.CtStateBitUNTRACKED), verdict(expr.VerdictAccept))
+		rs.rule("input", iif(rs.wan), verdict(expr.VerdictDrop))
+	}
+}
+
+func (rs *ruleset) nat(b Box) {
+	match := append(oif(rs.wan), v4()...)
+	if !rs.firewall {
+		match = append(match, from([]byte{100, 64}, []byte{255, 192})...) // the neighbour has a public address
+	}
+	if b.GREFrom.IsValid() {
+		rs.rule("srcnat", match, proto(gre), []expr.Any{
+			&expr.Immediate{Register: 1, Data: b.GREFrom.AsSlice()},
+			&expr.NAT{Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1}})
+	}
+	rs.rule("srcnat", match, []expr.Any{&expr.Masq{FullyRandom: b.FullyRandom}})
+}
