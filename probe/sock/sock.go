@@ -11,26 +11,29 @@ import (
 	"vpncheck/probe/wire"
 )
 
-// Net opens sockets in one host's network.
+// Net opens sockets in one host's network. An error says that the question could not be asked; Refusal turns it into words.
 type Net interface {
 	// Raw opens a socket for an IP protocol number, for the family of local and bound to it; netip.IPv4Unspecified() or
 	// IPv6Unspecified() receives on every address.
 	Raw(proto uint8, local netip.Addr) (Conn, error)
-	// UDP opens a datagram socket bound to local; port 0 lets the kernel choose.
+	// UDP opens a datagram socket for the family of local and bound to it; port 0 lets the kernel choose.
 	UDP(local netip.AddrPort) (Conn, error)
-	// Dial opens a TCP connection from local (which may be the zero Addr).
+	// Dial opens a TCP connection from local (which may be the zero Addr). It sends no keepalives of the kernel's: an idle
+	// connection is idle.
 	Dial(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error)
-	// Listen accepts TCP connections.
+	// Listen accepts TCP connections, on both families if local has the zero Addr. It sends no keepalives either.
 	Listen(local netip.AddrPort) (net.Listener, error)
-	// SYNs shows every TCP SYN without ACK that arrives for a port, before any handshake: what accept never tells. It only receives.
+	// SYNs shows every TCP SYN without ACK that arrives for a port, before any handshake: what accept never tells. It only
+	// receives; Bytes is the TCP header with its options.
 	SYNs(port uint16, local netip.Addr) (Conn, error)
-	// Source returns the local address from which the kernel would send to dst.
+	// Source returns the local address from which the kernel would send to dst. Nothing is sent.
 	Source(dst netip.Addr) (netip.Addr, error)
 }
 
 // A Conn sends and receives whole packets. It may be used by one sender and one receiver at once.
 type Conn interface {
-	// Send hands one packet to the kernel and returns it as it left. The error is the kernel's own, wrapped.
+	// Send hands one packet to the kernel and returns it as it left; what the kernel filled in and does not tell is nil. The
+	// error is the kernel's own, wrapped; SendRefusal turns it into a word.
 	Send(Out) (wire.Sighting, error)
 	// Recv waits for the next packet. Its Bytes are the caller's to keep. It returns an error that matches os.ErrDeadlineExceeded after
 	// the deadline and net.ErrClosed after Close; ICMP errors that the kernel reports on the socket are not ends of it and are skipped.
@@ -45,12 +48,63 @@ type Conn interface {
 type Out struct {
 	Dst netip.AddrPort
 	// Src is the address to send from; the zero Addr leaves it to the kernel. An answer leaves from the address that was asked (F28).
-	Src     netip.Addr
-	TTL     uint8 // 0 means DefaultTTL
-	DSCP    uint8
+	Src  netip.Addr
+	TTL  uint8 // 0 means DefaultTTL
+	DSCP uint8
+	// DF forbids every router to fragment the packet, and the kernel to go by a path MTU that it learned. Without it a packet that
+	// is larger than the interface's MTU leaves in fragments. IPv6 has no such flag: there it only binds the kernel.
 	DF      bool
 	Payload []byte // what follows the IP header on a raw socket, the datagram's payload on UDP
 }
 
 // DefaultTTL is what the common systems but Windows send with.
 const DefaultTTL = 64
+
+// ttl is the TTL to send with.
+func (o Out) ttl() uint8 {
+	if o.TTL == 0 {
+		return DefaultTTL
+	}
+	return o.TTL
+}
+
+// The kinds of socket, in Sighting.Where.
+const (
+	whereRaw = "raw"
+	whereUDP = "udp"
+)
+
+const (
+	protoTCP = 6
+	protoUDP = wire.IPProtoUDP
+)
+
+// ipFields holds a sighting's header fields, so that they cost one allocation.
+type ipFields struct {
+	ttl, dscp uint8
+	df        bool
+	id        uint16
+}
+
+// header returns the sighting of a packet whose IPv4 header is known.
+func header(at time.Time, h *wire.IPv4) wire.Sighting {
+	f := &ipFields{ttl: h.TTL, dscp: h.DSCP(), df: h.DF, id: h.ID}
+	return wire.Sighting{
+		State: wire.Seen, At: at, Where: whereRaw, Proto: h.Protocol,
+		Src: netip.AddrPortFrom(h.Src, 0), Dst: netip.AddrPortFrom(h.Dst, 0),
+		TTL: &f.ttl, DSCP: &f.dscp, DF: &f.df, IPID: &f.id,
+	}
+}
+
+// asked returns the sighting of a packet that leaves as o asks, from src, where the kernel writes the header.
+func (o Out) asked(at time.Time, where string, proto uint8, src netip.AddrPort) wire.Sighting {
+	f := &ipFields{ttl: o.ttl(), dscp: o.DSCP & 63, df: o.DF}
+	s := wire.Sighting{
+		State: wire.Seen, At: at, Where: where, Proto: proto, Src: src, Dst: o.Dst,
+		TTL: &f.ttl, DSCP: &f.dscp,
+	}
+	if o.Dst.Addr().Is4() {
+		s.DF = &f.df
+	}
+	return s
+}
