@@ -3,22 +3,36 @@
 package netlab
 
 import (
+	"bufio"
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // unavailable is why no lab can be built here; empty if it can.
 var unavailable string
 
+// role makes the test binary a program of the tests: there is no other binary in a lab.
+const role = "NETLAB_TEST_ROLE"
+
 func TestMain(m *testing.M) {
 	Main()
 	if err := Enter(); err != nil {
 		unavailable = err.Error()
-	} else if err := Available(); err != nil {
-		unavailable = err.Error()
 	}
-	play(os.Getenv("NETLAB_TEST_ROLE"))
+	switch os.Getenv(role) {
+	case "hang":
+		fmt.Println(namespace("self"))
+		select {}
+	case "build":
+		holdLab()
+	}
 	os.Exit(m.Run())
 }
 
@@ -33,14 +47,160 @@ func needLab(t testing.TB) {
 	t.Skip(unavailable)
 }
 
-// TestRouters asks every router the same questions with raw sockets.
-func TestRouters(t *testing.T) {
+func play(as string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), role+"="+as)
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// startHanging starts a program on a host and returns it and its namespace, once it runs.
+func startHanging(l *Lab, h Host) (cmd *exec.Cmd, ns string, err error) {
+	cmd = play("hang")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, "", err
+	}
+	if err := l.Start(h, cmd); err != nil {
+		return nil, "", err
+	}
+	ns, err = bufio.NewReader(out).ReadString('\n')
+	return cmd, strings.TrimSpace(ns), err
+}
+
+// holdLab builds a lab with programs in it, says which namespaces they are in, and waits to be killed.
+func holdLab() {
+	r, _ := Find("linux-pptp")
+	l, err := Build(context.Background(), r)
+	for _, h := range []Host{Laptop, Home, ISP, Server, Neighbour} {
+		if err == nil {
+			var ns string
+			_, ns, err = startHanging(l, h)
+			fmt.Println(ns)
+		}
+	}
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("ready")
+	select {}
+}
+
+func namespace(process string) string {
+	ns, _ := os.Readlink("/proc/" + process + "/ns/net")
+	return ns
+}
+
+// inUse counts the threads of all processes that are in one of the namespaces.
+func inUse(namespaces []string) (n int) {
+	links, _ := filepath.Glob("/proc/[0-9]*/task/*/ns/net")
+	for _, l := range links {
+		ns, _ := os.Readlink(l)
+		for _, want := range namespaces {
+			if ns == want {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func untilUnused(t *testing.T, namespaces []string) {
+	t.Helper()
+	for end := time.Now().Add(patience); inUse(namespaces) > 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d threads are still in the lab's namespaces", inUse(namespaces))
+		}
+	}
+}
+
+func TestCloseLeavesNothing(t *testing.T) {
 	needLab(t)
+	l := build(t, "portal")
+	var spaces []string
+	var cmds []*exec.Cmd
+	for h := range l.machines {
+		cmd, ns, err := startHanging(l, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spaces, cmds = append(spaces, ns), append(cmds, cmd)
+	}
+	if own := namespace("self"); len(spaces) != 5 || inUse(spaces) == 0 || inUse([]string{own}) == 0 {
+		t.Fatalf("got programs in %v, want five namespaces other than %v", spaces, own)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, cmd := range cmds {
+		cmd.Wait()
+		if s := cmd.ProcessState.Sys().(syscall.WaitStatus); s.Signal() != syscall.SIGKILL {
+			t.Errorf("got %v, want a program that was killed and can be waited for", cmd.ProcessState)
+		}
+	}
+	untilUnused(t, spaces)
+	if err := l.Close(); err != nil {
+		t.Errorf("closing again: %v", err)
+	}
+	if err := l.Do(Laptop, func() error { return nil }); err == nil {
+		t.Error("a closed lab still runs functions")
+	}
+	if err := l.Start(Laptop, play("hang")); err == nil {
+		t.Error("a closed lab still starts programs")
+	}
+}
+
+func TestKillLeavesNothing(t *testing.T) {
+	needLab(t)
+	cmd := play("build")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var spaces []string
+	for s := bufio.NewScanner(out); s.Scan() && s.Text() != "ready"; {
+		spaces = append(spaces, s.Text())
+	}
+	if len(spaces) != 5 || inUse(spaces) < 5 {
+		t.Fatalf("got %q, want five namespaces with a program in each", spaces)
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	untilUnused(t, spaces)
+}
+
+func TestNames(t *testing.T) {
+	seen := make(map[string]bool)
 	for _, r := range Routers() {
-		t.Run(r.Name, func(t *testing.T) {
-			t.Parallel()
-			fmt.Printf("%q: %+v\n", r.Name, measure(t, build(t, r.Name)))
+		if seen[r.Name] || r.Says == "" || r.NeedsTUN != (r.Bump != nil) || r.Expect["pptp"].Verdict == "" || r.Expect["gre"].Verdict == "" {
+			t.Errorf("the row %q is not complete or not alone", r.Name)
+		}
+		for id, e := range r.Expect {
+			if (e.Verdict == "passed") != (e.Reason == "") {
+				t.Errorf("%s, %s: got reason %q for %s", r.Name, id, e.Reason, e.Verdict)
+			}
+		}
+		seen[r.Name] = true
+	}
+	if _, ok := Find("no-such-router"); ok {
+		t.Error("found a router that there is not")
+	}
+}
+
+func BenchmarkBuild(b *testing.B) {
+	needLab(b)
+	for _, name := range []string{"linux-pptp", "outage", "portal"} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				l := build(b, name)
+				b.StopTimer()
+				l.Close()
+				b.StartTimer()
+			}
 		})
 	}
 }
-func play(string) {}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -111,6 +110,7 @@ func control(length, kind int, fields map[int]uint16) []byte {
 // A call is a PPTP control connection with its two Call-IDs as each end knows them.
 type call struct {
 	laptop, server net.Conn
+	listener       net.Listener
 	from           netip.Addr // what the server sees
 	laptopID, seen uint16     // the laptop's own, and what arrived of it
 	serverID       uint16     // the server's own
@@ -123,8 +123,8 @@ func dial(l *Lab, to netip.Addr, port int) (c net.Conn, err error) {
 	return c, err
 }
 
-// pptp sets a call up. An error is what the laptop met.
-func pptp(t testing.TB, l *Lab) (*call, error) {
+// pptp sets a call up, with Call-IDs made from id. An error is what the laptop met.
+func pptp(t testing.TB, l *Lab, id uint16) (*call, error) {
 	t.Helper()
 	ln := within(t, l, Server, func() (*net.TCPListener, error) { return net.ListenTCP("tcp4", &net.TCPAddr{Port: 1723}) })
 	c, err := dial(l, l.Addr(Server), 1723)
@@ -138,7 +138,7 @@ func pptp(t testing.TB, l *Lab) (*call, error) {
 		return &call{laptop: c}, errors.New("somebody else accepted")
 	}
 	t.Cleanup(func() { s.Close() })
-	k := &call{laptop: c, server: s, laptopID: 1000, serverID: 2000}
+	k := &call{laptop: c, server: s, listener: ln, laptopID: 1000 + id, serverID: 2000 + id}
 	k.from = netip.MustParseAddrPort(s.RemoteAddr().String()).Addr()
 	message := func(from, to net.Conn, b []byte) []byte {
 		got := make([]byte, len(b))
@@ -170,7 +170,7 @@ func measure(t *testing.T, l *Lab) facts {
 	t.Helper()
 	var f facts
 	atLaptop, atServer := rawGRE(t, l, Laptop), rawGRE(t, l, Server)
-	k, err := pptp(t, l)
+	k, err := pptp(t, l, 0)
 	var froms [3]netip.Addr
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -189,7 +189,14 @@ func measure(t *testing.T, l *Lab) facts {
 	}
 	f.V0, froms[2] = echoV0(t, l, atLaptop, atServer)
 	f.UDP = echoUDP(t, l)
-	f.Sources = fmt.Sprint(froms[0], " ", froms[1], " ", froms[2])
+	for i, a := range froms {
+		if i > 0 {
+			f.Sources += " "
+		}
+		if a.IsValid() {
+			f.Sources += a.String()
+		}
+	}
 	within(t, l, Server, func() (*net.TCPListener, error) { return net.ListenTCP("tcp4", &net.TCPAddr{Port: 8443}) })
 	if c, err := dial(l, l.Addr(Server), 8443); err == nil {
 		c.Close()

@@ -1,0 +1,260 @@
+//go:build linux
+
+package netlab
+
+import (
+	"crypto/tls"
+	"encoding/binary"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestRouters asks every router the same questions with raw sockets.
+func TestRouters(t *testing.T) {
+	needLab(t)
+	const wan, cgn, pool, public = "203.0.113.2", "198.51.100.1", cgnGRE, "192.0.2.66"
+	good := facts{TCP: "ok", CallID: "rewritten", V1: "both", V0: "both", UDP: "both", Sources: src(wan, wan, wan), Internet: true}
+	but := func(change func(*facts)) facts { f := good; change(&f); return f }
+	want := map[string]facts{
+		"open":            but(func(f *facts) { f.CallID, f.Sources = "kept", src(public, public, public) }),
+		"linux":           but(func(f *facts) { f.CallID, f.V1 = "kept", "out" }),
+		"linux-pptp":      good,
+		"symmetric":       good,
+		"gre-out":         but(func(f *facts) { f.V1, f.V0, f.Sources = "none", "none", src(wan, "", "") }),
+		"gre-back":        but(func(f *facts) { f.CallID, f.V1, f.V0 = "kept", "out", "out" }),
+		"gre-back-helper": but(func(f *facts) { f.V1, f.V0 = "out", "out" }),
+		"pptp-reset":      but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "reset", "", "", src("", "", wan) }),
+		"pptp-drop":       but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "silent", "", "", src("", "", wan) }),
+		"double-nat":      but(func(f *facts) { f.V1, f.Sources = "out", src(cgn, cgn, cgn) }),
+		"double-nat-pptp": but(func(f *facts) { f.Sources = src(cgn, cgn, cgn) }),
+		"server-unproven": but(func(f *facts) { f.V1, f.V0, f.Sources = "none", "none", src(wan, "", "") }),
+		"outage":          good, // its second is not reached here, see TestOutage
+		"cgn-unpaired":    but(func(f *facts) { f.V1, f.Sources = "out", src(cgn, pool, pool) }),
+		"callid-damage":   but(func(f *facts) { f.V1 = "both damaged" }),
+		"gre-callid":      but(func(f *facts) { f.V1 = "both call-id-wrong" }),
+		"gre-stall":       good, // after six it stalls, see TestStall
+		"pptp-hijack":     but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "another", "", "", src("", "", wan) }),
+		"udp-out":         but(func(f *facts) { f.UDP = "none" }),
+		"portal":          {TCP: "another", V0: "none", UDP: "none", Sources: src("", "", "")},
+	}
+	for _, r := range Routers() {
+		if r.Name == "lossy" {
+			continue // nothing is certain there, see TestLossy
+		}
+		t.Run(r.Name, func(t *testing.T) {
+			t.Parallel()
+			if got := measure(t, build(t, r.Name)); got != want[r.Name] {
+				t.Errorf("got  %+v\nwant %+v", got, want[r.Name])
+			}
+		})
+	}
+}
+
+func src(tcp, v1, v0 string) string { return strings.Join([]string{tcp, v1, v0}, " ") }
+
+func TestLossy(t *testing.T) {
+	needLab(t)
+	t.Parallel()
+	l := build(t, "lossy")
+	c, s := rawGRE(t, l, Laptop), rawGRE(t, l, Server)
+	for _, w := range []struct {
+		name     string
+		from, to *net.IPConn
+		dst      netip.Addr
+	}{{"out", c, s, l.Addr(Server)}, {"in", s, c, l.WAN()}} {
+		got := 0
+		for range 300 { // one at a time: no buffer on the way is ever full
+			sendGRE(t, w.from, w.dst, gre0())
+			if _, _, ok := next(w.to, 3*time.Millisecond); ok {
+				got++
+			}
+		}
+		if lost := 300 - got; lost < 9 || lost > 60 {
+			t.Errorf("%s: got %d of 300 lost, want about 30", w.name, lost)
+		}
+	}
+}
+
+func TestStall(t *testing.T) {
+	needLab(t)
+	t.Parallel()
+	l := build(t, "gre-stall")
+	c, s := rawGRE(t, l, Laptop), rawGRE(t, l, Server)
+	for fresh := range uint16(2) { // a second call has its own six
+		k, err := pptp(t, l, fresh)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rounds := 0
+		for ; rounds < 20; rounds++ {
+			if got, _ := echoV1(t, l, k, c, s); got != "both" {
+				break
+			}
+		}
+		if rounds != 6 {
+			t.Errorf("call %d: got %d rounds of GRE, want 6", fresh, rounds)
+		}
+		k.laptop.Close()
+		k.server.Close()
+		k.listener.Close()
+	}
+	for round := range 7 {
+		want := map[bool]string{true: "both", false: "none"}[round < 6]
+		if got, _ := echoV0(t, l, c, s); got != want {
+			t.Errorf("plain GRE, round %d: got %q, want %q", round, got, want)
+		}
+	}
+}
+
+func TestOutage(t *testing.T) {
+	edit, now := outage(), time.Now()
+	pkt := append(append([]byte{0x45, 9: gre}, make([]byte, 10)...), gre1(7)...)
+	for i := 1; i <= 4; i++ {
+		if len(edit(pkt, false, now)) != 1 {
+			t.Errorf("packet %d is lost", i)
+		}
+	}
+	for _, after := range []time.Duration{0, 999 * time.Millisecond} {
+		if len(edit(pkt, false, now.Add(after))) != 0 || len(edit([]byte{0x60}, true, now.Add(after))) != 0 {
+			t.Errorf("the line is not dead after %v", after)
+		}
+	}
+	if len(edit(pkt, true, now.Add(time.Second))) != 1 {
+		t.Error("the line is still dead after a second")
+	}
+}
+
+func TestPortal(t *testing.T) {
+	needLab(t)
+	t.Parallel()
+	l := build(t, "portal")
+	c, err := dial(l, l.Addr(Server), 80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "GET / HTTP/1.0\r\n\r\n")
+	if b, _ := io.ReadAll(c); !strings.HasPrefix(string(b), "HTTP/1.0 302 ") || !strings.Contains(string(b), "portal.example/login") {
+		t.Errorf("got %q, want a redirect to the sign-in page", b)
+	}
+	if c, err = dial(l, l.Addr(Server), 443); err != nil {
+		t.Fatal(err)
+	}
+	s := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+	defer s.Close()
+	if err := s.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ConnectionState().PeerCertificates[0].VerifyHostname("portal.example"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHijack(t *testing.T) {
+	needLab(t)
+	t.Parallel()
+	l := build(t, "pptp-hijack")
+	c, err := dial(l, l.Addr(Server), 1723)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	c.Write(control(156, 1, nil))
+	b := make([]byte, 156)
+	if _, err := io.ReadFull(c, b); err != nil || b[9] != 2 || !strings.HasPrefix(string(b[28:]), "router\x00") {
+		t.Errorf("got %x, %v, want the router's own reply", b, err)
+	}
+}
+
+// TestTwins runs two labs of one router at once, with the same addresses and Call-IDs.
+func TestTwins(t *testing.T) {
+	needLab(t)
+	t.Parallel()
+	var labs [2]*Lab
+	var calls [2]*call
+	for i := range labs {
+		labs[i] = build(t, "gre-callid")
+		var err error
+		if calls[i], err = pptp(t, labs[i], 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, l := range labs {
+		if got, _ := echoV1(t, l, calls[i], rawGRE(t, l, Laptop), rawGRE(t, l, Server)); got != "both call-id-wrong" {
+			t.Errorf("lab %d: got %q, want a call with a wrong Call-ID", i, got)
+		}
+	}
+}
+
+// TestSides checks what all routers share: the neighbour, the second address, IPv6, the firewall, leaks, checksums.
+func TestSides(t *testing.T) {
+	needLab(t)
+	t.Parallel()
+	l := build(t, "linux")
+	s4, s6 := udpOn(t, l, Server, l.Second(), 8443), udpOn(t, l, Server, l.Addr6(Server), 8443)
+	for _, w := range []struct {
+		from Host
+		src  netip.Addr
+		to   *net.UDPConn
+		want netip.Addr
+	}{
+		{Laptop, l.Addr(Laptop), s4, l.WAN()},
+		{Neighbour, l.Addr(Neighbour), s4, l.Addr(Neighbour)},
+		{Laptop, l.Addr6(Laptop), s6, l.Addr6(Laptop)},
+		{Neighbour, l.Addr6(Neighbour), s6, l.Addr6(Neighbour)},
+	} {
+		c := udpOn(t, l, w.from, w.src, 0)
+		if _, err := c.WriteToUDPAddrPort([]byte("?"), w.to.LocalAddr().(*net.UDPAddr).AddrPort()); err != nil {
+			t.Fatal(err)
+		}
+		w.to.SetReadDeadline(time.Now().Add(patience))
+		_, from, err := w.to.ReadFromUDPAddrPort(make([]byte, 9))
+		if err != nil || from.Addr() != w.want {
+			t.Errorf("%s: server got a packet from %v (%v), want %v", w.from, from, err, w.want)
+		}
+	}
+
+	c, s := rawGRE(t, l, Laptop), rawGRE(t, l, Server)
+	sendGRE(t, s, l.WAN(), gre0())
+	if b, from, ok := next(c, silence); ok {
+		t.Errorf("the laptop got %x unasked from %v", b, from)
+	}
+	odd := gre1(1)
+	odd[2], odd[3] = 8, 0 // conntrack refuses it, so that NAT would leave its private source as it is (F48)
+	sendGRE(t, c, l.Addr(Server), odd)
+	if _, from, ok := next(s, silence); ok {
+		t.Errorf("a packet leaked to the server from %v", from)
+	}
+}
+
+// TestChecksum sees with a raw socket that what a laptop sends is finished when it enters the wire.
+func TestChecksum(t *testing.T) {
+	needLab(t)
+	t.Parallel()
+	l := build(t, "open")
+	s := within(t, l, Server, func() (*net.IPConn, error) { return net.ListenIP("ip4:17", nil) })
+	c := udpOn(t, l, Laptop, l.Addr(Laptop), 0)
+	c.WriteToUDPAddrPort([]byte("odd"), ap(l.Addr(Server), 9))
+	b, from, ok := next(s, patience)
+	if !ok {
+		t.Fatal("nothing arrived")
+	}
+	to, src := l.Addr(Server).As4(), from.As4()
+	sum := uint32(17 + len(b))
+	for _, part := range [][]byte{src[:], to[:], append(b, 0)[:(len(b)+1)&^1]} {
+		for i := 0; i < len(part); i += 2 {
+			sum += uint32(binary.BigEndian.Uint16(part[i:]))
+		}
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	if sum != 0xffff {
+		t.Errorf("got a UDP checksum that is off by %#x", 0xffff-sum)
+	}
+}
