@@ -59,8 +59,12 @@ func ParseToken(s string) (Token, error) {
 	if len(s) != TokenTextSize {
 		return t, fmt.Errorf("reading a token: %d letters, want %d", len(s), TokenTextSize)
 	}
-	if _, err := tokenText.Decode(t[:], []byte(s)); err != nil {
-		return t, fmt.Errorf("reading a token: %w", err)
+	n, err := tokenText.Decode(t[:], []byte(s))
+	if err != nil {
+		return Token{}, fmt.Errorf("reading a token: %w", err)
+	}
+	if n < TokenSize { // the decoder skips line breaks
+		return Token{}, fmt.Errorf("reading a token: %d octets, want %d: %w", n, TokenSize, ErrShort)
 	}
 	return t, nil
 }
