@@ -178,6 +178,9 @@ func ReadMessage(r io.Reader) (Message, error) {
 	}
 	body := make([]byte, n)
 	if _, err := io.ReadFull(r, body); err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
 		return Message{}, fmt.Errorf("reading a link message of %d octets: %w", n, err)
 	}
 	var m Message
