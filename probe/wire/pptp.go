@@ -64,8 +64,9 @@ const (
 //	+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //
 // Reserved fields are sent as zero and not looked at: they are for a later version to use. A string field has a fixed size on
-// the wire: Append cuts a longer string and pads a shorter one with NUL, parsing stops at the first NUL. A parsed string is what
-// a stranger sent, any octets at all.
+// the wire: Append cuts a longer string and pads a shorter one with NUL. Of names and numbers parsing returns what is before the
+// first NUL, of Subaddress and Call Statistics all but the NULs at the end: Windows puts a GUID there. A parsed string is what a
+// stranger sent, any octets at all.
 type PPTPMessage interface {
 	ControlMessageType() uint16
 	Append(b []byte) []byte
@@ -290,7 +291,7 @@ func parsePPTPBody(typ int, b []byte) PPTPMessage {
 			ResultCode:     b[14],
 			ErrorCode:      b[15],
 			CauseCode:      be16(b[16:]),
-			CallStatistics: untilNUL(b[20:148]),
+			CallStatistics: untilPadding(b[20:148]),
 		}
 	default: // TypeSetLinkInfo
 		return SetLinkInfo{
@@ -315,7 +316,7 @@ func parseOutgoingCallRequest(b []byte) OutgoingCallRequest {
 		PacketRecvWindowSize:  be16(b[32:]),
 		PacketProcessingDelay: be16(b[34:]),
 		PhoneNumber:           untilNUL(b[40 : 40+digits]),
-		Subaddress:            untilNUL(b[104:168]),
+		Subaddress:            untilPadding(b[104:168]),
 	}
 }
 
@@ -435,11 +436,14 @@ func appendPadded(b []byte, s string, n int) []byte {
 	return append(b, make([]byte, n-len(s))...)
 }
 
-// untilNUL returns what appendPadded was given.
+// untilNUL returns the text in a padded field.
 func untilNUL(b []byte) string {
 	s, _, _ := bytes.Cut(b, []byte{0})
 	return string(s)
 }
+
+// untilPadding returns the octets in a padded field.
+func untilPadding(b []byte) string { return string(bytes.TrimRight(b, "\x00")) }
 
 func be16(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
 func be32(b []byte) uint32 { return binary.BigEndian.Uint32(b) }

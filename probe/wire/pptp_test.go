@@ -150,6 +150,32 @@ var pptpRows = []struct {
 		},
 	},
 	{
+		name: "call_request_windows", // MS-PTPT, section 4
+		b: octetsOf(
+			[]byte{0x00, 0xA8},             // Length
+			[]byte{0x00, 0x01},             // PPTP Message Type
+			[]byte{0x1A, 0x2B, 0x3C, 0x4D}, // Magic Cookie
+			[]byte{0x00, 0x07},             // Control Message Type
+			[]byte{0x00, 0x00},             // Reserved0
+			[]byte{0xFA, 0xEA},             // Call ID
+			[]byte{0x00, 0x01},             // Call Serial Number
+			[]byte{0x00, 0x00, 0x01, 0x2C}, // Minimum BPS
+			[]byte{0x05, 0xF5, 0xE1, 0x00}, // Maximum BPS
+			[]byte{0x00, 0x00, 0x00, 0x03}, // Bearer Type
+			[]byte{0x00, 0x00, 0x00, 0x03}, // Framing Type
+			[]byte{0x00, 0x40},             // Packet Recv. Window Size
+			[]byte{0x00, 0x00},             // Packet Processing Delay
+			[]byte{0x00, 0x00},             // Phone Number Length
+			[]byte{0x00, 0x00},             // Reserved1
+			field("", 64),                  // Phone Number
+			field("\xE3\x57\x2A\x57\xE0\xA2\xBD\x41\xB8\x26\xF1\x45\x41\x06\xF2\x61", 64), // Subaddress
+		),
+		m: OutgoingCallRequest{
+			CallID: 64234, CallSerialNumber: 1, MinimumBPS: 300, MaximumBPS: 100000000, BearerType: 3, FramingType: 3,
+			PacketRecvWindowSize: 64, Subaddress: "\xE3\x57\x2A\x57\xE0\xA2\xBD\x41\xB8\x26\xF1\x45\x41\x06\xF2\x61",
+		},
+	},
+	{
 		name: "call_reply",
 		b: octetsOf(
 			[]byte{0x00, 0x20},             // Length
@@ -284,15 +310,30 @@ func TestParsePPTPRefuses(t *testing.T) {
 
 func TestPPTPStrings(t *testing.T) {
 	long := strings.Repeat("0123456789", 20)
-	m := OutgoingCallRequest{PhoneNumber: long, Subaddress: long[:10] + "\x00" + long}
+	m := OutgoingCallRequest{PhoneNumber: long, Subaddress: long}
 	b := m.Append(nil)
 	if len(b) != 168 {
 		t.Errorf("got %d octets, want 168", len(b))
 	}
 	got, _, err := ParsePPTP(b)
-	want := OutgoingCallRequest{PhoneNumber: long[:64], Subaddress: long[:10]}
+	want := OutgoingCallRequest{PhoneNumber: long[:64], Subaddress: long[:64]}
 	if diff := cmp.Diff(PPTPMessage(want), got); err != nil || diff != "" {
 		t.Errorf("%v, differs (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestPPTPStringsWithNUL(t *testing.T) {
+	const b = "a\x00b\x00\x00"
+	for _, row := range []struct{ sent, want PPTPMessage }{
+		{StartControlConnectionRequest{HostName: b, VendorName: b}, StartControlConnectionRequest{HostName: "a", VendorName: "a"}},
+		{StartControlConnectionReply{HostName: b, VendorName: b}, StartControlConnectionReply{HostName: "a", VendorName: "a"}},
+		{OutgoingCallRequest{PhoneNumber: b, Subaddress: b}, OutgoingCallRequest{PhoneNumber: "a", Subaddress: "a\x00b"}},
+		{CallDisconnectNotify{CallStatistics: b}, CallDisconnectNotify{CallStatistics: "a\x00b"}},
+	} {
+		got, _, err := ParsePPTP(row.sent.Append(nil))
+		if diff := cmp.Diff(row.want, got); err != nil || diff != "" {
+			t.Errorf("%v, differs (-want +got):\n%s", err, diff)
+		}
 	}
 }
 
