@@ -15,8 +15,6 @@ var (
 	compares = []cmp.Option{cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})}
 )
 
-func ptr[T any](v T) *T { return &v }
-
 func fullSighting() Sighting {
 	return Sighting{
 		State:    Seen,
