@@ -51,13 +51,16 @@ func Enter() error {
 	again.Env = append(os.Environ(), entered+"=1")
 	again.Stdin, again.Stdout, again.Stderr = os.Stdin, os.Stdout, os.Stderr
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, forwarded()...)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
 	if err := again.Start(); err != nil {
+		signal.Stop(signals)
 		return refused(err, "")
 	}
 	go func() {
 		for s := range signals {
-			again.Process.Signal(s)
+			if fromKeyboard := (s == unix.SIGINT || s == unix.SIGQUIT) && foreground(); !fromKeyboard {
+				again.Process.Signal(s)
+			}
 		}
 	}()
 	again.Wait()
@@ -77,16 +80,16 @@ func inUserNamespace(name string, args ...string) *exec.Cmd {
 	}}
 }
 
-// forwarded are the signals that the program started again would not get otherwise: what a terminal sends, it sends to both.
-func forwarded() []os.Signal {
-	s := []os.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2}
+// foreground reports whether the terminal's keys go to this process, and so to the one that it started, too: a second signal for one
+// Ctrl-C would mean impatience.
+func foreground() bool {
 	tty, err := os.Open("/dev/tty")
 	if err != nil {
-		return append(s, unix.SIGINT, unix.SIGQUIT)
+		return false
 	}
-	tty.Close()
-	signal.Ignore(unix.SIGINT, unix.SIGQUIT) // the program started again decides, this one follows it
-	return s
+	defer tty.Close()
+	group, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
 }
 
 // refused explains why there is no user namespace for us. said is what the trial printed, if it ever ran.

@@ -37,6 +37,9 @@ func Build(ctx context.Context, r Router) (*Lab, error) {
 }
 
 func (l *Lab) build(ctx context.Context, r Router) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	for _, w := range l.plan.links {
 		for _, h := range []Host{w.a.host, w.b.host} {
 			if l.machines[h] != nil {

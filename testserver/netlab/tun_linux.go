@@ -38,7 +38,7 @@ func tun(m *machine, name string) (f *os.File, err error) {
 	err = m.run(func() error {
 		fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 		if err != nil {
-			return errors.Join(ErrNoTUN, &os.PathError{Op: "open", Path: "/dev/net/tun", Err: err})
+			return fmt.Errorf("%w: opening /dev/net/tun: %w (as root: modprobe tun; chmod 666 /dev/net/tun)", ErrNoTUN, err)
 		}
 		req, err := unix.NewIfreq(name)
 		if err == nil {
