@@ -43,8 +43,7 @@ const (
 //	|                 Sequence Number (Optional)                    |
 //	+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //
-// The header has no length: the payload ends where the IP packet ends. Kernels drop GRE of less than 8 octets, so an empty
-// payload is no probe.
+// The header has no length: the payload ends where the IP packet ends. A Linux NAT drops GRE of less than 8 octets.
 type GRE struct {
 	HasChecksum    bool // Append computes it, ParseGRE verifies it
 	HasKey         bool
@@ -86,8 +85,8 @@ func (g GRE) Append(b []byte) []byte {
 	return b
 }
 
-// ParseGRE reads a packet of GRE version 0, all of b. The routing bits of RFC 1701 are refused; the rest of Reserved0 and
-// Reserved1 are ignored, as RFC 2784, sections 2.3 and 2.4 demand.
+// ParseGRE reads a packet of GRE version 0, all of b. Bits 1, 4 and 5 are refused and the rest of Reserved0 is ignored, as RFC 2784,
+// section 2.3 demands; Reserved1 is ignored too.
 func ParseGRE(b []byte) (GRE, error) {
 	if err := need(b, 4, "GRE header"); err != nil {
 		return GRE{}, err

@@ -213,6 +213,9 @@ func TestIPv4AgainstGopacket(t *testing.T) {
 	header := IPv4{TOS: 0xB8, ID: 7, DF: true, TTL: 61, Protocol: IPProtoUDP, Src: laptopAddr, Dst: serverAddr}
 	ours := header.AppendPacket(nil, AppendUDP(nil, src, dst, []byte("odd")))
 
+	if got := header.DSCP(); got != 46 {
+		t.Errorf("got DSCP %d, want 46", got)
+	}
 	var ip layers.IPv4
 	if err := ip.DecodeFromBytes(ours, gopacket.NilDecodeFeedback); err != nil {
 		t.Fatal(err)

@@ -31,9 +31,9 @@ func (p PPP) Append(b []byte) []byte {
 	return append(b, p.Information...)
 }
 
-// ParsePPP reads a frame, all of b. Address and Control may be absent: "implementations are encouraged" to read both forms
-// (RFC 1661, section 6.6) and some L2TP clients never send them. A Protocol of one octet, which only a successful
-// negotiation allows (section 6.5), is refused.
+// ParsePPP reads a frame, all of b. Address and Control may be absent: once a link has negotiated so, only LCP still carries them
+// (RFC 1661, section 6.6), and it costs nothing to read LCP without them too. A Protocol of one octet, which LCP never has either
+// (section 6.5), is refused.
 func ParsePPP(b []byte) (PPP, error) {
 	if err := need(b, 1, "PPP frame"); err != nil {
 		return PPP{}, err
