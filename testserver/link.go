@@ -1,0 +1,257 @@
+package testserver
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"vpncheck/probe/wire"
+	"vpncheck/testserver/gate"
+)
+
+// Reasons of a Bye.
+const (
+	byeVersion       = "version"
+	byeAccessWrong   = "access-wrong"
+	byeAccessExpired = "access-expired"
+	byeBusy          = "busy"
+	byeTime          = "time"
+	byeStopping      = "stopping"
+	byeProtocol      = "protocol"
+)
+
+// Reasons of a Ready that refuses; byeBusy is another.
+const (
+	refusedNotListening = "server-not-listening"
+	refusedProtocol     = "protocol"
+)
+
+const (
+	linkIdle    = 30 * time.Second // a client pings five times a second
+	linkWrite   = 10 * time.Second
+	linkGoodbye = time.Second // to read what is queued when a session ends
+	linkQueue   = 256         // messages that a client may leave unread
+	linkRate    = 50          // messages a second
+	linkBurst   = 200
+	settleWait  = 20 * time.Millisecond // for packets that the kernel has and no reader has yet
+)
+
+// A link is one session's side channel. One goroutine reads it and one writes; whoever sees a packet only queues.
+type link struct {
+	server      *Server
+	conn        net.Conn
+	session     *gate.Session
+	client, own netip.AddrPort
+	desk        desk
+	out         chan wire.Message
+	ctx         context.Context // done when the session ends
+	cancel      context.CancelFunc
+
+	mu  sync.Mutex
+	bye *wire.Bye
+}
+
+// serve holds the link until either side ends it.
+func (l *link) serve(hello wire.Message) {
+	l.server.host.links.add(l)
+	if l.server.ctx.Err() != nil { // Close has not seen this session
+		l.end(&wire.Bye{Reason: byeStopping})
+	}
+	l.server.host.count.sessions.Add(1)
+	l.server.cfg.Log.Info("session begins", "session", l.session.ID(), "from", l.client.Addr())
+	l.queue(hello)
+	written := make(chan struct{})
+	go func() { defer close(written); l.write() }()
+	lifetime := time.AfterFunc(l.session.Expires().Sub(l.server.cfg.Now()), func() {
+		l.end(&wire.Bye{Reason: byeTime, Why: "the session has reached its longest time"})
+	})
+	l.end(l.read())
+	lifetime.Stop()
+	l.session.Close()
+	l.server.host.links.remove(l)
+	<-written
+	l.server.cfg.Log.Info("session ends", "session", l.session.ID())
+}
+
+// end ends the session, in the client's eyes for the first reason given.
+func (l *link) end(bye *wire.Bye) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx.Err() != nil {
+		return
+	}
+	l.bye = bye
+	l.cancel()
+}
+
+// queue hands a message to the writer. A client that does not read loses its session, not the server its memory.
+func (l *link) queue(m wire.Message) {
+	if l.ctx.Err() != nil {
+		return
+	}
+	select {
+	case l.out <- m:
+	default:
+		l.end(nil)
+		l.conn.Close()
+	}
+}
+
+// write is the only writer of the connection. It closes it in the end, which also ends the reader.
+func (l *link) write() {
+	defer l.conn.Close()
+	for {
+		select {
+		case m := <-l.out:
+			if l.send(m, linkWrite) != nil {
+				l.end(nil)
+				return
+			}
+		case <-l.ctx.Done():
+			l.farewell()
+			return
+		}
+	}
+}
+
+// farewell sends what is queued, and the reason why the link ends.
+func (l *link) farewell() {
+	until := time.Now().Add(linkGoodbye)
+	for len(l.out) > 0 {
+		if l.send(<-l.out, time.Until(until)) != nil {
+			return
+		}
+	}
+	if l.bye != nil {
+		l.send(wire.Message{Bye: l.bye}, time.Until(until))
+	}
+}
+
+func (l *link) send(m wire.Message, within time.Duration) error {
+	l.conn.SetWriteDeadline(time.Now().Add(within))
+	return wire.WriteMessage(l.conn, m)
+}
+
+// read handles the client's messages until there are no more, and returns the Bye to answer with: nil if the client ended it.
+func (l *link) read() *wire.Bye {
+	rate := bucket{tokens: linkBurst, at: time.Now()}
+	for {
+		l.conn.SetReadDeadline(time.Now().Add(linkIdle))
+		m, err := wire.ReadMessage(l.conn)
+		switch {
+		case err != nil:
+			return byeFor(err)
+		case !rate.take(time.Now()):
+			return &wire.Bye{Reason: byeProtocol, Why: "too many messages"}
+		case m.Bye != nil:
+			return nil
+		}
+		l.handle(m)
+	}
+}
+
+// handle does what a message asks. One that is unknown or does not belong here is ignored: a newer client may have sent it.
+func (l *link) handle(m wire.Message) {
+	switch {
+	case m.Ping != nil:
+		l.queue(wire.Message{Pong: m.Ping})
+	case m.Declare != nil:
+		l.queue(wire.Message{Ready: l.declare(*m.Declare)})
+	case m.Finish != nil:
+		l.finish(*m.Finish)
+	}
+}
+
+func (l *link) declare(d wire.Declare) *wire.Ready {
+	ready := &wire.Ready{Conversation: d.Conversation}
+	for _, c := range d.Carriers[:min(len(d.Carriers), maxCarriers)] {
+		if s := l.server.carrier(c, l.own.Addr()); !s.Ready {
+			ready.Refused, ready.Why = refusedNotListening, s.Why
+			return ready
+		}
+	}
+	ready.Refused, ready.Why = l.desk.declare(d)
+	return ready
+}
+
+// finish settles a conversation a moment later, when what has arrived is read, and does not keep a Ping waiting for that.
+func (l *link) finish(f wire.Finish) {
+	time.AfterFunc(settleWait, func() {
+		l.desk.finish(f.Conversation)
+		l.queue(wire.Message{Settled: &wire.Settled{Conversation: f.Conversation, Carriers: l.carriers()}})
+	})
+}
+
+// carriers is what this client may know of the carriers.
+func (l *link) carriers() []wire.CarrierState {
+	states := l.server.carriers(l.own.Addr())
+	for i := range states {
+		states[i].Proof = l.server.cfg.State.proof(states[i].Carrier, l.client.Addr())
+	}
+	return states
+}
+
+// hello is the Session message.
+func (l *link) hello(budget gate.Limits) wire.Message {
+	return wire.Message{Session: &wire.Session{
+		ID:       l.session.ID(),
+		Key:      l.session.Key(),
+		Client:   l.client,
+		Server:   l.own,
+		Control:  l.server.cfg.ControlPort,
+		Second:   l.server.second(l.own.Addr()),
+		Carriers: l.carriers(),
+		Packets:  budget.Packets,
+		Bytes:    budget.Bytes,
+	}}
+}
+
+// saw reports an exchange. An address that has not proved itself must learn its nonce from the answer alone.
+func (l *link) saw(c wire.Carrier, s wire.Saw) {
+	conversation, report := l.desk.saw(c, 2*gate.Default.Packets)
+	if !report {
+		return
+	}
+	s.Conversation = conversation
+	s.Arrived, s.Replied = cutBytes(s.Arrived, maxReported), cutBytes(s.Replied, maxReported)
+	if s.Replied.State == wire.Seen && !s.Began {
+		s.Replied.Bytes = l.session.Veil(s.Replied.Dst.Addr(), s.Replied.Bytes)
+	}
+	l.queue(wire.Message{Saw: &s})
+}
+
+// stray reports a packet whose token failed, and says whether it did.
+func (l *link) stray(c wire.Carrier, arrived wire.Sighting) bool {
+	if !l.desk.stray(c) {
+		return false
+	}
+	l.queue(wire.Message{Stray: &wire.Stray{Carrier: c, Arrived: cutBytes(arrived, maxStray)}})
+	return true
+}
+
+// byeFor is what a client is told whose message could not be read.
+func byeFor(err error) *wire.Bye {
+	if isEnd(err) {
+		return nil
+	}
+	return &wire.Bye{Reason: byeProtocol, Why: fmt.Sprintf("this is not a message: %.200v", err)}
+}
+
+// A bucket bounds a rate: linkRate a second, linkBurst at once.
+type bucket struct {
+	tokens float64
+	at     time.Time
+}
+
+func (b *bucket) take(now time.Time) bool {
+	b.tokens = min(linkBurst, b.tokens+linkRate*now.Sub(b.at).Seconds())
+	b.at = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}

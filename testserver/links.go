@@ -1,0 +1,128 @@
+package testserver
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"vpncheck/probe/wire"
+	"vpncheck/testserver/gate"
+)
+
+const (
+	maxConversations = 16 // a session, at a time
+	maxStrays        = 64 // a session
+	maxName          = 64 // octets of a conversation's name
+	maxCarriers      = 16 // a conversation
+)
+
+// controlConversation is open in every session without having been declared.
+const controlConversation = "control"
+
+// counters are what an administrator sees of the traffic.
+type counters struct {
+	sessions, packets, answers, strays, refused atomic.Uint64
+}
+
+// links finds the link of a session.
+type links struct {
+	mu sync.Mutex
+	by map[*gate.Session]*link
+}
+
+func (l *links) add(k *link) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.by[k.session] = k
+}
+
+func (l *links) remove(k *link) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.by, k.session)
+}
+
+func (l *links) of(s *gate.Session) *link {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.by[s]
+}
+
+func (l *links) all() []*link {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]*link, 0, len(l.by))
+	for _, k := range l.by {
+		all = append(all, k)
+	}
+	return all
+}
+
+// A desk knows a session's open conversations and routes to them what was seen.
+type desk struct {
+	mu     sync.Mutex
+	open   []wire.Declare // oldest first
+	strays int            // reported so far
+	saws   int
+}
+
+// declare opens a conversation, or says why not.
+func (d *desk) declare(w wire.Declare) (reason, why string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	taken := func(o wire.Declare) bool { return o.Conversation == w.Conversation }
+	switch {
+	case w.Conversation == "" || len(w.Conversation) > maxName || len(w.Protocol) > maxName || len(w.Carriers) > maxCarriers:
+		return refusedProtocol, "a conversation has a name of 1 to 64 octets and at most 16 carriers"
+	case w.Conversation == controlConversation || slices.ContainsFunc(d.open, taken):
+		return refusedProtocol, "a conversation of that name is open"
+	case len(d.open) >= maxConversations:
+		return byeBusy, "this session has 16 conversations open"
+	}
+	d.open = append(d.open, w)
+	return "", ""
+}
+
+// finish forgets a conversation.
+func (d *desk) finish(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.open = slices.DeleteFunc(d.open, func(o wire.Declare) bool { return o.Conversation == name })
+}
+
+// conversation is the newest open one that declared a carrier; "" and false if there is none.
+func (d *desk) conversation(c wire.Carrier) (string, bool) {
+	if c == wire.CarrierControl {
+		return controlConversation, true
+	}
+	for _, o := range slices.Backward(d.open) {
+		if slices.Contains(o.Carriers, c) {
+			return o.Conversation, true
+		}
+	}
+	return "", false
+}
+
+// stray says whether a stray on a carrier is to be reported, and counts it.
+func (d *desk) stray(c wire.Carrier) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, declared := d.conversation(c); !declared || d.strays >= maxStrays {
+		return false
+	}
+	d.strays++
+	return true
+}
+
+// saw names the conversation that a sighting belongs to, and counts it; no more than limit are reported. A valid packet that belongs
+// to none, because it came late or undeclared, is reported without a name.
+func (d *desk) saw(c wire.Carrier, limit int) (conversation string, report bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.saws >= limit {
+		return "", false
+	}
+	d.saws++
+	conversation, _ = d.conversation(c)
+	return conversation, true
+}

@@ -1,0 +1,69 @@
+package testserver
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"vpncheck/probe/wire"
+)
+
+// Reasons of our own silence that the gate does not know.
+const (
+	silentCallID = "call-id"     // the token is good, the Call ID is not that of a live call
+	silentSend   = "send-failed" // our own kernel refused it
+)
+
+const (
+	ipv4HeaderSize = 20
+	ipv6HeaderSize = 40
+	udpHeaderSize  = 8
+
+	maxReported = 8 << 10 // octets of a packet that are reported, so that a link message has room for two
+	maxStray    = 256
+)
+
+func ipHeaderSize(a netip.Addr) int {
+	if a.Unmap().Is4() {
+		return ipv4HeaderSize
+	}
+	return ipv6HeaderSize
+}
+
+// packetSize is the size of a packet with its headers.
+func packetSize(s wire.Sighting) int {
+	size := ipHeaderSize(s.Src.Addr()) + len(s.Bytes)
+	if s.Src.Port() != 0 {
+		size += udpHeaderSize
+	}
+	return size
+}
+
+// cutBytes returns s with at most n octets.
+func cutBytes(s wire.Sighting, n int) wire.Sighting {
+	if len(s.Bytes) > n {
+		s.Bytes = s.Bytes[:n:n]
+	}
+	return s
+}
+
+func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
+
+// addrPort is an end of a TCP connection; the zero AddrPort if it has none.
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		return unmap(t.AddrPort())
+	}
+	if a == nil {
+		return netip.AddrPort{}
+	}
+	p, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return unmap(p)
+}
+
+func portName(kind string, port uint16) string { return fmt.Sprintf("%s %d", kind, port) }
+
+func protocolName(proto uint8) string { return fmt.Sprintf("IP protocol %d", proto) }

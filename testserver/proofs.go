@@ -1,0 +1,89 @@
+package testserver
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"vpncheck/probe/wire"
+)
+
+// proofsEvery is how often the proofs may be written: each packet of a busy server is one.
+const proofsEvery = 10 * time.Second
+
+// ProofRecord is the last arrival of a carrier, from anyone (DESIGN, law 7). From is only for the administrator's eyes.
+type ProofRecord struct {
+	At   time.Time  `json:"at"`
+	From netip.Addr `json:"from"`
+}
+
+func (s *State) openProofs() error {
+	s.proofs = make(map[wire.Carrier]ProofRecord)
+	leftover, _ := filepath.Glob(filepath.Join(s.dir, "*.tmp")) // what a crash left behind
+	for _, path := range leftover {
+		os.Remove(path)
+	}
+	err := readJSON(filepath.Join(s.dir, proofsFile), &s.proofs)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w; remove it to begin without proofs", err)
+	}
+	if s.proofs == nil { // the file says null
+		s.proofs = make(map[wire.Carrier]ProofRecord)
+	}
+	return nil
+}
+
+// arrived remembers a proof. The carriers are the responders' own, so there are only few.
+func (s *State) arrived(c wire.Carrier, from netip.Addr, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last, ok := s.proofs[c]; ok && at.Before(last.At) {
+		return
+	}
+	s.proofs[c] = ProofRecord{At: at.UTC(), From: from}
+	s.dirty = true
+}
+
+// Proofs returns the last arrival of every carrier that ever arrived.
+func (s *State) Proofs() map[wire.Carrier]ProofRecord {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	proofs := make(map[wire.Carrier]ProofRecord, len(s.proofs))
+	for c, p := range s.proofs {
+		proofs[c] = p
+	}
+	return proofs
+}
+
+// proof is what a session is told of a carrier's last arrival.
+func (s *State) proof(c wire.Carrier, client netip.Addr) *wire.Proof {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.proofs[c]
+	if !ok {
+		return nil
+	}
+	return &wire.Proof{At: p.At, Own: p.From == client}
+}
+
+// Save writes the proofs if there are new ones.
+func (s *State) Save() error {
+	s.mu.Lock()
+	dirty := s.dirty
+	s.dirty = false
+	s.mu.Unlock()
+	if !dirty {
+		return nil
+	}
+	if err := writeJSON(filepath.Join(s.dir, proofsFile), s.Proofs()); err != nil {
+		s.mu.Lock()
+		s.dirty = true
+		s.mu.Unlock()
+		return err
+	}
+	return nil
+}
