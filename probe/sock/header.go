@@ -2,6 +2,7 @@ package sock
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 
 	"vpncheck/probe/wire"
 )
@@ -13,6 +14,9 @@ const (
 	tcpSYN = 0x02
 	tcpACK = 0x10
 )
+
+// randomID is an IP-ID that the kernel leaves alone: it replaces 0.
+func randomID() uint16 { return uint16(1 + rand.N(1<<16-1)) }
 
 // received reads a packet as a raw IPv4 socket delivers it. The kernel has checked and reassembled it, so that less is asked of it
 // here than of a packet from anywhere else; what lies behind Total Length is cut off.

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -222,9 +221,6 @@ func interfaceMTU(dst netip.Addr) (int, error) {
 	}
 	return mtu, serr
 }
-
-// randomID is an IP-ID that the kernel leaves alone: it replaces 0.
-func randomID() uint16 { return uint16(1 + rand.N(1<<16-1)) }
 
 // raw6 is a raw IPv6 socket: the kernel writes and keeps the header, and tells of it in control messages.
 type raw6 struct {
