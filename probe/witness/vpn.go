@@ -7,35 +7,33 @@ import (
 	"vpncheck/probe/sock"
 )
 
-// A Tunnel says whether the way to an address leads through a VPN of this machine: then everything passes inside it, and no router
-// is ever asked. Interface is empty if it does not.
-type Tunnel struct {
+// A Way is how packets to an address leave this machine. If VPN, that is through a VPN: then everything passes inside it, and no router
+// is ever asked.
+type Way struct {
 	Look
-	Interface string `json:"interface,omitempty"`
+	Source    netip.Addr `json:"source,omitzero"`
+	Interface string     `json:"interface,omitempty"`
+	VPN       bool       `json:"vpn"`
 }
 
 // VPN looks at the interface that packets to dst leave by.
-func VPN(n sock.Net, dst netip.Addr) Tunnel { return here().vpn(n, dst) }
+func VPN(n sock.Net, dst netip.Addr) Way { return here().vpn(n, dst) }
 
-func (p place) vpn(n sock.Net, dst netip.Addr) Tunnel {
+func (p place) vpn(n sock.Net, dst netip.Addr) Way {
 	src, err := n.Source(dst)
 	if err != nil {
-		return Tunnel{Look: blind("asking for the route to %s: %v", dst, err)}
+		return Way{Look: blind("%v", err)}
 	}
 	all, err := p.interfaces()
 	if err != nil {
-		return Tunnel{Look: blind("%v", err)}
+		return Way{Look: blind("%v", err)}
 	}
 	for _, i := range all {
-		if !i.has(src) {
-			continue
+		if i.has(src) {
+			return Way{looked, src, printable(i.Name, 64), p.isTunnel(i, all)}
 		}
-		if p.isTunnel(i, all) {
-			return Tunnel{looked, printable(i.Name, 64)}
-		}
-		return Tunnel{Look: looked}
 	}
-	return Tunnel{Look: blind("the local address %s is on no interface", src)}
+	return Way{Look: blind("the local address %s is on no interface", src), Source: src}
 }
 
 // isTunnel goes by the name that VPN programs give, by what the kernel says of the device, and for a device that could be anything by

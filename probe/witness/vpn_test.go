@@ -78,8 +78,8 @@ func TestVPN(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := tt.p.vpn(routed{from: tt.from}, netip.MustParseAddr("198.51.100.10"))
-			if !got.Looked || got.Interface != tt.want {
-				t.Errorf("got %+v, want interface %q", got, tt.want)
+			if !got.Looked || got.VPN != (tt.want != "") || got.VPN && got.Interface != tt.want || got.Source.String() != tt.from {
+				t.Errorf("got %+v, want a VPN on %q", got, tt.want)
 			}
 		})
 	}
