@@ -15,7 +15,7 @@ import (
 func Holder(proto string, port uint16) (string, bool) {
 	inodes := map[string]bool{}
 	for _, table := range []string{proto, proto + "6"} {
-		socketsOn("/proc/net/"+table, proto == "tcp", port, inodes)
+		socketsOn("/proc/thread-self/net/"+table, proto == "tcp", port, inodes)
 	}
 	if len(inodes) == 0 {
 		return "", false
