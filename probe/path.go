@@ -1,4 +1,114 @@
 package probe
 
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vpncheck/probe/sock"
+	"vpncheck/probe/wire"
+)
+
 // Path is all that a probe may touch: the addresses, the conversation with the server, the clock. A probe opens no socket of its own.
-type Path struct{}
+type Path struct {
+	Server netip.Addr // one address for all probes (T37)
+	Local  netip.Addr
+
+	net      sock.Net
+	link     *link
+	mint     *wire.Mint
+	heart    *heart
+	numbers  atomic.Uint32
+	talks    atomic.Uint32
+	budget   int
+	progress func(protocol string, part float64)
+
+	mu    sync.Mutex
+	facts Circumstances
+	sent  int
+	next  time.Time // when the next packet may leave
+}
+
+// pace is the least time between two packets of a run: 60 a second.
+const pace = time.Second / 60
+
+// Circumstances is a copy of what is known so far.
+func (p *Path) Circumstances() Circumstances {
+	p.mu.Lock()
+	c := p.facts
+	p.mu.Unlock()
+	if p.heart != nil {
+		c.Control = p.heart.Control()
+	}
+	return c
+}
+
+// Wait is how long to wait for an answer: it follows the round trip that the control measures.
+func (p *Path) Wait() time.Duration { return 250*time.Millisecond + 2*p.heart.Control().RTT() }
+
+// number is a number that no other exchange of the session has.
+func (p *Path) number() uint32 { return p.numbers.Add(1) }
+
+// block is the first of k such numbers in a row.
+func (p *Path) block(k uint32) uint32 { return p.numbers.Add(k) - k + 1 }
+
+// stop ends the run with a reason; the first one stands.
+func (p *Path) stop(r Reason, args map[string]any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.facts.Stop == nil {
+		p.facts.Stop = &Stop{Reason: r, Args: args, At: time.Now()}
+	}
+}
+
+// stopped says whether the run has ended before its time.
+func (p *Path) stopped() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.facts.Stop != nil
+}
+
+// clear waits until the next packet may leave. It returns false if the budget is spent or the run ended.
+func (p *Path) clear(ctx context.Context) bool {
+	p.mu.Lock()
+	if p.sent >= p.budget {
+		p.mu.Unlock()
+		return false
+	}
+	p.sent++
+	now := time.Now()
+	at := now
+	if p.next.After(now) {
+		at = p.next
+	}
+	p.next = at.Add(pace)
+	p.mu.Unlock()
+	return sleep(ctx, at.Sub(now))
+}
+
+// carriers takes the server's last word on what arrives there.
+func (p *Path) carriers(c []wire.CarrierState) {
+	if len(c) == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.facts.Server.Carriers = c
+}
+
+// sleep waits, and says whether ctx let it.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

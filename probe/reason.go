@@ -17,11 +17,10 @@ const (
 	NoArrival      Reason = "no-arrival"
 	LaptopFirewall Reason = "laptop-firewall"
 	// blocked-back
-	NoPPTPHelper       Reason = "no-pptp-helper"
-	SecondNATNoHelper  Reason = "second-nat-without-helper"
-	GREBackDropped     Reason = "gre-back-dropped"
-	NoReturn           Reason = "no-return"
-	GREAnswersNotPPTPs Reason = "gre-without-call-answers" // kept unknown: Call-ID kept, v1 lost, v0 not asked
+	NoPPTPHelper      Reason = "no-pptp-helper"
+	SecondNATNoHelper Reason = "second-nat-without-helper"
+	GREBackDropped    Reason = "gre-back-dropped"
+	NoReturn          Reason = "no-return"
 	// stalled
 	StoppedAfterN Reason = "stopped-after-n"
 	// hijacked
@@ -44,6 +43,7 @@ const (
 	OSRefuses          Reason = "os-refuses"
 	ServerNotListening Reason = "server-not-listening"
 	IPv4Only           Reason = "ipv4-only"
+	CouldNotAsk        Reason = "could-not-ask"
 	NoSession          Reason = "no-session" // see the session's own reason
 	CaptivePortal      Reason = "captive-portal"
 	ActiveVPN          Reason = "active-vpn"

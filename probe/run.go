@@ -1,7 +1,14 @@
 package probe
 
 import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
 	"time"
+
+	"vpncheck/probe/sock"
 )
 
 // An Event is what happens while a run is under way, as it happens.
@@ -20,4 +27,213 @@ type Result struct {
 	Observations  []Observation // in the order of the probes
 	Findings      []Finding     // one for each observation
 	Circumstances Circumstances
+}
+
+// Run holds the conversations, side by side where Info.After allows it, and judges them. on is called for each event, one at a time. Run ends
+// the session. A path without a session gives a result in which everything is untested.
+func Run(ctx context.Context, p *Path, probes []Probe, on func(Event)) Result {
+	r := &run{path: p, probes: probes, on: on, started: time.Now(), obs: make([]*Observation, len(probes)), done: map[string]chan struct{}{}}
+	if p.link != nil && !p.stopped() {
+		r.hold(ctx)
+	}
+	if ctx.Err() != nil {
+		p.stop(Interrupted, nil)
+	}
+	if p.link != nil {
+		p.link.close()
+	}
+	return r.result()
+}
+
+type run struct {
+	path    *Path
+	probes  []Probe
+	on      func(Event)
+	started time.Time
+
+	telling sync.Mutex // events come one at a time
+
+	mu      sync.Mutex
+	obs     []*Observation
+	told    map[string]bool
+	done    map[string]chan struct{} // by probe id, closed when it has ended
+	parts   map[string]float64
+	percent int
+}
+
+// hold runs every probe, each in its own time, with the control beating all the while.
+func (r *run) hold(ctx context.Context) {
+	r.told, r.parts = map[string]bool{}, map[string]float64{}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	beating, still := context.WithCancel(context.WithoutCancel(ctx))
+	defer still()
+	r.path.progress = r.progress
+	go r.path.heart.run(beating, r.path.link, r.controlSocket())
+	go r.watch(beating, cancel)
+	r.event(Event{Kind: "session"})
+	for _, p := range r.probes {
+		r.done[p.Info().ID] = make(chan struct{})
+	}
+	var all sync.WaitGroup
+	for i, p := range r.probes {
+		all.Go(func() {
+			defer close(r.done[p.Info().ID])
+			r.one(ctx, i, p)
+		})
+	}
+	all.Wait()
+}
+
+// controlSocket opens the UDP leg; without it TLS beats alone.
+func (r *run) controlSocket() sock.Conn {
+	if r.path.facts.Server.Control == 0 {
+		return nil
+	}
+	conn, err := r.path.net.UDP(netip.AddrPortFrom(r.path.Local, 0))
+	if err != nil {
+		return nil
+	}
+	return conn
+}
+
+// one waits for its turn and observes one protocol.
+func (r *run) one(ctx context.Context, i int, p Probe) {
+	info := p.Info()
+	for _, before := range info.After {
+		if ch, ok := r.done[before]; ok {
+			<-ch
+		}
+	}
+	o := Observation{Protocol: info.ID}
+	if ctx.Err() == nil && !r.path.stopped() {
+		r.event(Event{Kind: "started", Protocol: info.ID})
+		var err error
+		if o, err = p.Observe(ctx, r.path); err != nil {
+			o = refusedObservation(info, err)
+		}
+	}
+	r.mu.Lock()
+	r.obs[i] = &o
+	r.mu.Unlock()
+	r.progress(info.ID, 1)
+	r.tell()
+}
+
+func refusedObservation(info Info, err error) Observation {
+	var refused *Refusal
+	if !errors.As(err, &refused) {
+		refused = &Refusal{Reason: CouldNotAsk, Why: err.Error()}
+	}
+	return Observation{Protocol: info.ID, Parts: info.Parts, Refused: refused}
+}
+
+// tell tells the verdicts that can be told: those whose own observation, and those of all that their reason needs, are in.
+func (r *run) tell() {
+	c := r.path.Circumstances()
+	r.mu.Lock()
+	c.Beside = r.beside()
+	var ready []Finding
+	for i, p := range r.probes {
+		info := p.Info()
+		if r.obs[i] == nil || r.told[info.ID] || slices.ContainsFunc(info.With, r.missing) {
+			continue
+		}
+		r.told[info.ID] = true
+		ready = append(ready, Judge(p, *r.obs[i], c))
+	}
+	r.mu.Unlock()
+	for _, f := range ready {
+		r.event(Event{Kind: "verdict", Protocol: f.Protocol, Finding: &f})
+	}
+}
+
+// missing says whether a probe takes part in the run and is not in yet.
+func (r *run) missing(id string) bool {
+	for i, p := range r.probes {
+		if p.Info().ID == id {
+			return r.obs[i] == nil
+		}
+	}
+	return false
+}
+
+func (r *run) beside() map[string]Tally {
+	out := map[string]Tally{}
+	for i, p := range r.probes {
+		if r.obs[i] != nil {
+			out[p.Info().ID] = Beside(p, *r.obs[i])
+		}
+	}
+	return out
+}
+
+// watch ends the run when the ground moves under it: the session dies, or the laptop gets another address.
+func (r *run) watch(ctx context.Context, cancel context.CancelFunc) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.path.link.done:
+			r.path.stop(SessionLost, map[string]any{"why": linkError(r.path.link.ended())})
+			cancel()
+			return
+		case <-tick.C:
+		}
+		if now, err := r.path.net.Source(r.path.Server); err != nil || now.Unmap() != r.path.Local {
+			r.path.stop(AddressChanged, map[string]any{"before": r.path.Local.String(), "after": now.String()})
+			cancel()
+			return
+		}
+	}
+}
+
+// progress turns the parts of all conversations into percent, which only grow.
+func (r *run) progress(protocol string, part float64) {
+	r.mu.Lock()
+	r.parts[protocol] = max(part, r.parts[protocol])
+	sum := 0.0
+	for _, x := range r.parts {
+		sum += x
+	}
+	percent := int(100 * sum / float64(len(r.probes)))
+	grown := percent > r.percent
+	r.percent = max(percent, r.percent)
+	r.mu.Unlock()
+	if grown {
+		r.event(Event{Kind: "percent", Percent: percent})
+	}
+}
+
+func (r *run) event(e Event) {
+	if r.on == nil {
+		return
+	}
+	e.At = time.Now()
+	r.telling.Lock()
+	defer r.telling.Unlock()
+	r.on(e)
+}
+
+// result judges everything once more, now that all circumstances are known.
+func (r *run) result() Result {
+	c := r.path.Circumstances()
+	out := Result{Started: r.started, Ended: time.Now()}
+	r.mu.Lock()
+	c.Beside = r.beside()
+	r.mu.Unlock()
+	out.Circumstances = c
+	for i, p := range r.probes {
+		info := p.Info()
+		o := Observation{Protocol: info.ID, Parts: info.Parts}
+		if r.obs[i] != nil {
+			o = *r.obs[i]
+		}
+		out.Observations = append(out.Observations, o)
+		out.Findings = append(out.Findings, Judge(p, o, c))
+	}
+	r.event(Event{Kind: "done", Percent: 100})
+	return out
 }

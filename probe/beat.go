@@ -1,0 +1,132 @@
+package probe
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"vpncheck/probe/sock"
+	"vpncheck/probe/wire"
+)
+
+// beatEvery is the pause between two round trips of a leg of the control: five a second, as the studies of outages used.
+const beatEvery = 200 * time.Millisecond
+
+// A heart runs the control in both its legs for as long as the session lives.
+type heart struct {
+	mint   *wire.Mint
+	number func() uint32
+	server netip.AddrPort // UDP
+
+	mu    sync.Mutex
+	facts Control
+	tls   map[uint32]int // ping number -> index of its beat
+	udp   map[uint32]int // exchange number -> index of its beat
+	nonce [wire.NonceSize]byte
+}
+
+func newHeart(mint *wire.Mint, number func() uint32, server netip.AddrPort) *heart {
+	return &heart{
+		mint: mint, number: number, server: server,
+		facts: Control{Started: time.Now(), Every: beatEvery},
+		tls:   map[uint32]int{}, udp: map[uint32]int{},
+	}
+}
+
+// run beats until ctx ends. conn is the UDP leg's socket, nil if there is none.
+func (h *heart) run(ctx context.Context, l *link, conn sock.Conn) {
+	if conn != nil {
+		go h.listen(conn)
+		defer conn.Close()
+	}
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		h.ping(l)
+		if conn != nil {
+			h.ask(conn)
+		}
+		select {
+		case <-tick.C:
+		case <-l.done:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (h *heart) ping(l *link) {
+	h.mu.Lock()
+	n := h.number()
+	h.tls[n] = len(h.facts.TLS)
+	h.facts.TLS = append(h.facts.TLS, Beat{At: time.Since(h.facts.Started)})
+	h.mu.Unlock()
+	l.write(wire.Message{Ping: &wire.Ping{N: n}})
+}
+
+func (h *heart) pong(p wire.Ping) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i, ok := h.tls[p.N]; ok {
+		h.answered(h.facts.TLS, i)
+	}
+}
+
+func (h *heart) ask(conn sock.Conn) {
+	h.mu.Lock()
+	n := h.number()
+	h.udp[n] = len(h.facts.UDP)
+	h.facts.UDP = append(h.facts.UDP, Beat{At: time.Since(h.facts.Started)})
+	tag := wire.Tag{Token: h.mint.Make(wire.Question, wire.CarrierControl, n), Nonce: h.nonce}
+	h.mu.Unlock()
+	// A send that fails is a beat without an answer, like any other.
+	conn.Send(sock.Out{Dst: h.server, Payload: tag.Append(nil)})
+}
+
+func (h *heart) listen(conn sock.Conn) {
+	for {
+		s, err := conn.Recv()
+		if err != nil {
+			return
+		}
+		tag, err := wire.ParseTag(s.Bytes)
+		if err != nil || !h.mint.Valid(wire.Answer, wire.CarrierControl, tag.Token) {
+			continue
+		}
+		h.mu.Lock()
+		h.nonce = tag.Nonce
+		if i, ok := h.udp[tag.Token.Exchange()]; ok {
+			h.answered(h.facts.UDP, i)
+		}
+		h.mu.Unlock()
+	}
+}
+
+// answered notes the round trip of a beat; a doubled answer changes nothing.
+func (h *heart) answered(leg []Beat, i int) {
+	if leg[i].RTT == 0 {
+		leg[i].RTT = max(time.Microsecond, time.Since(h.facts.Started)-leg[i].At)
+	}
+}
+
+// Control is a copy of what the heart has seen so far. Beats that may still be answered are left out.
+func (h *heart) Control() Control {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := h.facts
+	c.UDP, c.TLS = nil, nil
+	young := time.Since(h.facts.Started) - h.facts.late()
+	for _, b := range h.facts.UDP {
+		if b.RTT > 0 || b.At < young {
+			c.UDP = append(c.UDP, b)
+		}
+	}
+	for _, b := range h.facts.TLS {
+		if b.RTT > 0 || b.At < young {
+			c.TLS = append(c.TLS, b)
+		}
+	}
+	return c
+}

@@ -1,0 +1,352 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"vpncheck/probe/wire"
+)
+
+// A Conversation is one protocol's talk with the server, declared before its first packet leaves. It joins what this end sees with what
+// the server reports, exchange by exchange, and matches by token, never by position: packets may come late, doubled or reordered.
+type Conversation struct {
+	path  *Path
+	probe Probe
+	info  Info
+	id    string
+
+	mu      sync.Mutex
+	obs     Observation
+	index   map[uint32]int           // exchange number -> place in obs.Exchanges
+	began   map[uint32]int           // the same for messages that the server began
+	answers map[uint32]chan struct{} // closed when the answer is in
+	nonce   [wire.NonceSize]byte     // of the server's last answer
+	damaged []wire.Sighting          // packets in the server's name whose token failed
+	settled chan struct{}
+}
+
+// Conversation declares a protocol's conversation. A *Refusal is returned if the server cannot hold it.
+func (p *Path) Conversation(ctx context.Context, of Probe) (*Conversation, error) {
+	info := of.Info()
+	c := &Conversation{
+		path: p, probe: of, info: info, id: fmt.Sprintf("%s/%d", info.ID, p.talks.Add(1)),
+		obs:   Observation{Protocol: info.ID, Started: time.Now(), Parts: info.Parts},
+		index: map[uint32]int{}, began: map[uint32]int{}, answers: map[uint32]chan struct{}{},
+		settled: make(chan struct{}),
+	}
+	// TLS repeats what is lost: waiting is cheap, giving up is not.
+	wait, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	ready, err := p.link.declare(wait, c, wire.Declare{Conversation: c.id, Protocol: info.ID, Carriers: info.Carriers})
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, &Refusal{Reason: Interrupted}
+	case err != nil:
+		p.stop(SessionLost, map[string]any{"why": linkError(err)})
+		return nil, &Refusal{Reason: SessionLost, Why: linkError(err)}
+	case ready.Refused != "":
+		return nil, &Refusal{Reason: Reason(ready.Refused), Why: ready.Why}
+	}
+	return c, nil
+}
+
+func linkError(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "the server did not answer on the session's connection"
+	}
+	return err.Error()
+}
+
+// tag is the question's tag for an exchange.
+func (c *Conversation) tag(carrier wire.Carrier, n uint32) wire.Tag {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return wire.Tag{Token: c.path.mint.Make(wire.Question, carrier, n), Nonce: c.nonce}
+}
+
+// begin files an exchange under its number, and returns what is closed when its answer is in.
+func (c *Conversation) begin(n uint32, e Exchange) <-chan struct{} {
+	e.ID, e.From = fmt.Sprintf("%s/%d", c.info.ID, n), Client
+	done := make(chan struct{})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.index[n] = len(c.obs.Exchanges)
+	c.answers[n] = done
+	c.obs.Exchanges = append(c.obs.Exchanges, e)
+	return done
+}
+
+// edit changes an exchange in place, if there is one of that number.
+func (c *Conversation) edit(n uint32, f func(*Exchange)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i, ok := c.index[n]; ok {
+		f(&c.obs.Exchanges[i])
+	}
+}
+
+// exchange is a copy of an exchange as it stands.
+func (c *Conversation) exchange(n uint32) Exchange {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.obs.Exchanges[c.index[n]]
+}
+
+// returned files the answer of an exchange, and keeps its nonce.
+func (c *Conversation) returned(n uint32, s wire.Sighting, nonce [wire.NonceSize]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i, ok := c.index[n]
+	if !ok {
+		return
+	}
+	if nonce != ([wire.NonceSize]byte{}) {
+		c.nonce = nonce
+	}
+	e := &c.obs.Exchanges[i]
+	if e.Returned.State == wire.Seen {
+		e.Copies++
+		return
+	}
+	e.Returned = s
+	close(c.answers[n])
+}
+
+// answered files our answer to a message that the server began.
+func (c *Conversation) answered(n uint32, stage string, flow int, arrived, replied wire.Sighting) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := c.began[n]; ok {
+		return
+	}
+	c.began[n] = len(c.obs.Exchanges)
+	c.obs.Exchanges = append(c.obs.Exchanges, Exchange{
+		ID: fmt.Sprintf("%s/%ds", c.info.ID, n), Part: c.deciding(), Stage: stage, Flow: flow, From: Server,
+		Arrived: arrived, Replied: replied,
+	})
+}
+
+func (c *Conversation) deciding() string {
+	for _, p := range c.info.Parts {
+		if p.Deciding {
+			return p.ID
+		}
+	}
+	return ""
+}
+
+// saw joins the server's report to its exchange.
+func (c *Conversation) saw(s wire.Saw) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.Began {
+		if i, ok := c.began[s.Exchange]; ok {
+			c.obs.Exchanges[i].Sent, c.obs.Exchanges[i].Returned = s.Replied, s.Arrived
+		}
+		return
+	}
+	i, ok := c.index[s.Exchange]
+	if !ok {
+		return
+	}
+	e := &c.obs.Exchanges[i]
+	if e.Arrived.State == wire.Seen && s.Replied.State != wire.Seen {
+		return // a second copy that the server rightly ignored
+	}
+	e.Arrived, e.Replied, e.Silent = s.Arrived, s.Replied, s.Silent
+}
+
+// stray takes a packet whose token failed at the server, if it is one of ours, damaged; or a SYN, which has no token.
+func (c *Conversation) stray(s wire.Stray) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.Carrier == wire.CarrierPPTP && s.Arrived.Proto == protoTCP {
+		return c.syn(s.Arrived)
+	}
+	best, most := -1, 0
+	for i, e := range c.obs.Exchanges {
+		if e.From != Client || e.Arrived.State == wire.Seen || c.carrier(e) != s.Carrier {
+			continue
+		}
+		if n := alike(e.Sent.Bytes, s.Arrived.Bytes); n > most {
+			best, most = i, n
+		}
+	}
+	if best < 0 {
+		return false
+	}
+	e := &c.obs.Exchanges[best]
+	e.Arrived, e.Replied, e.Silent = s.Arrived, wire.NotSeen(), "token"
+	return true
+}
+
+const protoTCP = 6
+
+// syn files a connection attempt under the latest try that has none yet. A retransmitted SYN fits no other.
+func (c *Conversation) syn(s wire.Sighting) bool {
+	s.At = time.Now() // the two clocks differ; the order of the tries is this end's
+	for i := len(c.obs.Exchanges) - 1; i >= 0; i-- {
+		e := &c.obs.Exchanges[i]
+		if e.Stage == stageConnect && e.Arrived.State != wire.Seen {
+			e.Arrived = s
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Conversation) carrier(e Exchange) wire.Carrier {
+	for _, st := range c.info.Stages {
+		if st.ID == e.Stage {
+			return st.Carrier
+		}
+	}
+	return ""
+}
+
+// alike counts the octets that two packets of one length share, and is zero unless three quarters of them do.
+func alike(a, b []byte) int {
+	if len(a) != len(b) {
+		return 0
+	}
+	n := 0
+	for i := range a {
+		if a[i] == b[i] {
+			n++
+		}
+	}
+	if n*4 < len(a)*3 {
+		return 0
+	}
+	return n
+}
+
+// stranger keeps a packet that came in the server's name with no valid token, sixteen at most.
+func (c *Conversation) stranger(s wire.Sighting) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.damaged) < 16 {
+		c.damaged = append(c.damaged, s)
+	}
+}
+
+func (c *Conversation) settle(carriers []wire.CarrierState) {
+	c.path.carriers(carriers)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case <-c.settled:
+	default:
+		close(c.settled)
+	}
+}
+
+// snapshot is the observation as it stands, with what is still under way left as unseen.
+func (c *Conversation) snapshot() Observation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := c.obs
+	o.Exchanges = append([]Exchange(nil), c.obs.Exchanges...)
+	o.Strangers = append(append([]wire.Sighting(nil), c.obs.Strangers...), c.damaged...)
+	return o
+}
+
+// Finish asks the server for all it saw and returns the whole observation. It works after ctx was cancelled, too.
+func (c *Conversation) Finish(ctx context.Context) Observation {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second+c.path.Wait())
+	defer cancel()
+	blind := "the session ended before the server could tell what it saw"
+	if err := c.path.link.write(wire.Message{Finish: &wire.Finish{Conversation: c.id}}); err == nil {
+		select {
+		case <-c.settled:
+			blind = ""
+		case <-c.path.link.done:
+		case <-ctx.Done():
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pairDamaged()
+	c.obs.Ended = time.Now()
+	for i := range c.obs.Exchanges {
+		c.complete(&c.obs.Exchanges[i], blind)
+	}
+	return c.obs
+}
+
+// complete turns what was never reported into absent, if the server looked and told us, or blind, if we cannot know.
+func (c *Conversation) complete(e *Exchange, blind string) {
+	unseen := wire.NotSeen()
+	if blind != "" {
+		unseen = wire.CannotSee(blind)
+	}
+	fill := func(s *wire.Sighting, with wire.Sighting) {
+		if s.State == "" {
+			*s = with
+		}
+	}
+	fill(&e.Sent, wire.NotSeen())
+	unveil(e)
+	if e.Stage == stageConnect {
+		fill(&e.Arrived, c.unseenConnect(*e, unseen))
+		fill(&e.Replied, wire.CannotSee("the server's kernel answers a connection attempt itself"))
+	}
+	if e.From == Client {
+		fill(&e.Arrived, unseen)
+		fill(&e.Replied, unseen)
+		fill(&e.Returned, wire.NotSeen())
+		return
+	}
+	fill(&e.Returned, unseen)
+}
+
+// unveil puts back the nonce that the server blanks out of its report while the address has not proved that it receives: told over TLS, it
+// would prove the address of somebody who never got the answer. It stands right behind the token.
+func unveil(e *Exchange) {
+	n := min(len(e.Replied.Bytes), len(e.Returned.Bytes))
+	for at := 0; at+wire.TagSize <= n; at++ {
+		nonce := e.Replied.Bytes[at+wire.TokenSize : at+wire.TagSize]
+		if [wire.NonceSize]byte(nonce) == ([wire.NonceSize]byte{}) && bytes.Equal(e.Replied.Bytes[at:at+wire.TokenSize], e.Returned.Bytes[at:at+wire.TokenSize]) {
+			copy(nonce, e.Returned.Bytes[at+wire.TokenSize:])
+			return
+		}
+	}
+}
+
+// unseenConnect is the server's side of a connection attempt that it did not report: accept tells of finished handshakes alone.
+func (c *Conversation) unseenConnect(e Exchange, unseen wire.Sighting) wire.Sighting {
+	for _, other := range c.obs.Exchanges {
+		if other.Flow == e.Flow && other.Stage != stageConnect && other.Arrived.State == wire.Seen {
+			return wire.CannotSee("the attempt itself was not watched; the connection was used")
+		}
+	}
+	if !c.path.Circumstances().Server.Carrier(c.carrier(e)).SYNs {
+		return wire.CannotSee("this server sees connections only once they are open")
+	}
+	return unseen
+}
+
+// pairDamaged gives each packet whose token failed here to the answer that it once was, by its undamaged octets; what fits none came
+// from somebody else.
+func (c *Conversation) pairDamaged() {
+	for _, s := range c.damaged {
+		best, most := -1, 0
+		for i, e := range c.obs.Exchanges {
+			if e.From == Client && e.Replied.State == wire.Seen && e.Returned.State != wire.Seen {
+				if n := alike(e.Replied.Bytes, s.Bytes); n > most {
+					best, most = i, n
+				}
+			}
+		}
+		if best < 0 {
+			c.obs.Strangers = append(c.obs.Strangers, s)
+			continue
+		}
+		c.obs.Exchanges[best].Returned = s
+	}
+	c.damaged = nil
+}

@@ -1,0 +1,123 @@
+package probe
+
+import (
+	"context"
+	"crypto/rand"
+	"net/netip"
+	"time"
+
+	"vpncheck/probe/wire"
+)
+
+// GRE asks whether IP protocol 47 is carried at all: GRE version 0 (RFC 2784) with a genuine IP packet inside, answered by the same. It
+// passes every NAT that forwards protocol 47, also one that PPTP dies in (T01): so it is a protocol of its own here, and it comes
+// after PPTP, because a NAT keeps one mapping of it per pair of addresses.
+type GRE struct{}
+
+const (
+	partPlain = "plain"
+	partKeyed = "keyed"
+	stageEcho = "echo"
+)
+
+// Info implements Probe.
+func (GRE) Info() Info {
+	return Info{
+		ID: "gre", Title: "GRE", RFC: "RFC 2784, RFC 2890",
+		Parts: []Part{
+			{ID: partPlain, Title: "without options", Deciding: true},
+			{ID: partKeyed, Title: "with key and sequence number"},
+		},
+		Stages: []Stage{
+			{ID: stageEcho, Title: "packets of plain GRE", Carrier: wire.CarrierGRE, Rounds: 12, Span: time.Second},
+		},
+		Carriers: []wire.Carrier{wire.CarrierGRE},
+		After:    []string{"pptp"},
+	}
+}
+
+// Observe implements Probe. The keyed form is asked where the plain one was answered.
+func (g GRE) Observe(ctx context.Context, path *Path) (Observation, error) {
+	c, err := path.Conversation(ctx, g)
+	if err != nil {
+		return Observation{}, err
+	}
+	f, err := c.Raw(wire.IPProtoGRE, wire.CarrierGRE, readGRE)
+	if err != nil {
+		c.Finish(ctx)
+		return Observation{}, err
+	}
+	defer f.Close()
+	key, seq := randomMagic(), uint32(0)
+	c.talk(ctx, partPlain, g.Info().Stages[0], 1, func(ctx context.Context) Exchange {
+		e := f.Ask(ctx, Question{Part: partPlain, Stage: stageEcho, Flow: 1, Payload: func(t wire.Tag) []byte {
+			return wire.GRE{ProtocolType: wire.ProtocolTypeIPv4, Payload: inner(t)}.Append(nil)
+		}})
+		if e.Returned.State == wire.Seen {
+			f.Ask(ctx, Question{Part: partKeyed, Stage: stageEcho, Flow: 1, Payload: func(t wire.Tag) []byte {
+				seq++
+				return wire.GRE{ProtocolType: wire.ProtocolTypeIPv4, HasKey: true, Key: key, HasSeq: true, SequenceNumber: seq, Payload: inner(t)}.Append(nil)
+			}})
+		}
+		return e
+	})
+	return c.Finish(ctx), nil
+}
+
+// The two ends of the tunnel's inside, as two sites would number it.
+var (
+	innerLaptop = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 68, 0, 2}), 40068)
+	innerServer = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 68, 0, 1}), 40068)
+)
+
+// inner is the packet inside: IPv4 and UDP, valid in every field, because firewalls look into GRE (F48), with the tag in front of
+// octets that nobody can read anything into.
+func inner(t wire.Tag) []byte {
+	payload := append(t.Append(nil), make([]byte, 36)...)
+	rand.Read(payload[wire.TagSize:])
+	udp := wire.AppendUDP(nil, innerLaptop, innerServer, payload)
+	return wire.IPv4{TTL: 64, ID: randomID(0), Protocol: wire.IPProtoUDP, Src: innerLaptop.Addr(), Dst: innerServer.Addr()}.AppendPacket(nil, udp)
+}
+
+// readGRE takes the tag out of a packet of GRE version 0.
+func readGRE(s wire.Sighting) (wire.Tag, bool) {
+	if v, err := wire.GREVersion(s.Bytes); err != nil || v != 0 {
+		return wire.Tag{}, false
+	}
+	g, err := wire.ParseGRE(s.Bytes)
+	if err != nil || g.ProtocolType != wire.ProtocolTypeIPv4 {
+		return wire.Tag{}, true
+	}
+	ip, rest, err := wire.ParseIPv4(g.Payload)
+	if err != nil || ip.Protocol != wire.IPProtoUDP {
+		return wire.Tag{}, true
+	}
+	_, payload, err := wire.ParseUDP(rest)
+	if err != nil {
+		return wire.Tag{}, true
+	}
+	t, _ := wire.ParseTag(payload)
+	return t, true
+}
+
+// Changes implements Probe: everything that GRE carries must arrive as it was sent.
+func (GRE) Changes(_ Observation, e Exchange) []Change {
+	out := Compare(e, 0)
+	for i := range out {
+		if out[i].Field == "payload" || out[i].Field == "length" {
+			out[i].Kills = PayloadAltered
+		}
+	}
+	return out
+}
+
+// Reason implements Probe.
+func (GRE) Reason(_ Observation, _ Stage, v Verdict, _ Circumstances) Reason {
+	switch v {
+	case BlockedOut:
+		return GREOutDropped
+	case BlockedBack:
+		return GREBackDropped
+	}
+	return ""
+}

@@ -1,0 +1,138 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"vpncheck/probe/wire"
+)
+
+// A link is the client's end of the side channel, once a session is open. One goroutine reads; anyone may write.
+type link struct {
+	conn net.Conn
+
+	writing sync.Mutex
+
+	mu    sync.Mutex
+	talks map[string]*Conversation
+	ready map[string]chan wire.Ready
+	pongs func(wire.Ping)
+	err   error // why the link ended
+	done  chan struct{}
+}
+
+func newLink(conn net.Conn, pongs func(wire.Ping)) *link {
+	l := &link{conn: conn, talks: map[string]*Conversation{}, ready: map[string]chan wire.Ready{}, pongs: pongs, done: make(chan struct{})}
+	go l.read()
+	return l
+}
+
+// errServerBye is the end of a link by the server's own word.
+var errServerBye = errors.New("the server ended the session")
+
+func (l *link) read() {
+	err := l.readAll()
+	l.mu.Lock()
+	l.err = err
+	l.mu.Unlock()
+	close(l.done)
+}
+
+func (l *link) readAll() error {
+	for {
+		m, err := wire.ReadMessage(l.conn)
+		if err != nil {
+			return err
+		}
+		switch {
+		case m.Pong != nil:
+			l.pongs(*m.Pong)
+		case m.Ready != nil:
+			l.mu.Lock()
+			ch := l.ready[m.Ready.Conversation]
+			delete(l.ready, m.Ready.Conversation)
+			l.mu.Unlock()
+			if ch != nil {
+				ch <- *m.Ready
+			}
+		case m.Saw != nil:
+			if c := l.talk(m.Saw.Conversation); c != nil {
+				c.saw(*m.Saw)
+			}
+		case m.Stray != nil:
+			l.stray(*m.Stray)
+		case m.Settled != nil:
+			if c := l.talk(m.Settled.Conversation); c != nil {
+				c.settle(m.Settled.Carriers)
+			}
+		case m.Bye != nil:
+			return fmt.Errorf("%w: %s", errServerBye, m.Bye.Why)
+		}
+	}
+}
+
+func (l *link) talk(id string) *Conversation {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.talks[id]
+}
+
+// stray hands a damaged packet to the conversations that speak on its carrier; each pairs it, or leaves it.
+func (l *link) stray(s wire.Stray) {
+	l.mu.Lock()
+	var talks []*Conversation
+	for _, c := range l.talks {
+		talks = append(talks, c)
+	}
+	l.mu.Unlock()
+	for _, c := range talks {
+		if c.stray(s) {
+			return
+		}
+	}
+}
+
+// write sends one message. A link that does not take it within two seconds is dead.
+func (l *link) write(m wire.Message) error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	l.conn.SetWriteDeadline(time.Now().Add(2 * time.Second))
+	return wire.WriteMessage(l.conn, m)
+}
+
+// declare announces a conversation and waits for the server to be ready for it.
+func (l *link) declare(ctx context.Context, c *Conversation, d wire.Declare) (wire.Ready, error) {
+	ch := make(chan wire.Ready, 1)
+	l.mu.Lock()
+	l.talks[d.Conversation] = c
+	l.ready[d.Conversation] = ch
+	l.mu.Unlock()
+	if err := l.write(wire.Message{Declare: &d}); err != nil {
+		return wire.Ready{}, err
+	}
+	select {
+	case r := <-ch:
+		return r, nil
+	case <-l.done:
+		return wire.Ready{}, l.ended()
+	case <-ctx.Done():
+		return wire.Ready{}, ctx.Err()
+	}
+}
+
+// ended is why the link ended, or nil while it lives.
+func (l *link) ended() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+func (l *link) close() {
+	l.write(wire.Message{Bye: &wire.Bye{}})
+	l.conn.Close()
+	<-l.done
+}

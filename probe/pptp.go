@@ -1,0 +1,362 @@
+package probe
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+
+	"vpncheck/probe/wire"
+)
+
+// PPTP plays a PPTP client (RFC 2637) as pptp-linux does: the control connection on TCP 1723 with a call set up on it, then PPP inside
+// enhanced GRE with the Call-IDs that the call negotiated, LCP opened both ways and kept alive by echoes. Only a router that reads the
+// control connection can bring the answers home (F04), so nothing less than this tells whether it does (T01, T03). Both Call-IDs are
+// non-zero and differ: zero crosses any Linux NAT (T02).
+type PPTP struct{}
+
+// Stages of PPTP.
+const (
+	stageConnect = "connect"
+	stageStart   = "start"
+	stageCall    = "call"
+	stageGRE     = "gre"
+
+	partPPTP = "pptp"
+	pptpPort = 1723 // the only one that a PPTP helper looks at (F47)
+)
+
+// Info implements Probe.
+func (PPTP) Info() Info {
+	return Info{
+		ID: "pptp", Title: "PPTP", RFC: "RFC 2637",
+		Parts: []Part{{ID: partPPTP, Title: "a call and PPP inside it", Deciding: true}},
+		Stages: []Stage{
+			{ID: stageConnect, Title: "the connection to TCP 1723", Carrier: wire.CarrierPPTP, Rounds: 1},
+			{ID: stageStart, Title: "the greeting on TCP 1723", Carrier: wire.CarrierPPTP, Rounds: 1},
+			{ID: stageCall, Title: "the call set-up on TCP 1723", Carrier: wire.CarrierPPTP, Rounds: 1},
+			{ID: stageGRE, Title: "the tunnel (GRE)", Carrier: wire.CarrierGREv1, Rounds: 12, Span: 1500 * time.Millisecond},
+		},
+		Carriers: []wire.Carrier{wire.CarrierPPTP, wire.CarrierGREv1},
+		With:     []string{"gre"},
+		Weak:     "PPTP's encryption was broken years ago",
+	}
+}
+
+func (p PPTP) stage(id string) Stage {
+	for _, s := range p.Info().Stages {
+		if s.ID == id {
+			return s
+		}
+	}
+	return Stage{}
+}
+
+// Observe implements Probe. A flow that stops midway is asked once more by a second call, with Call-IDs of its own.
+func (p PPTP) Observe(ctx context.Context, path *Path) (Observation, error) {
+	if !path.Server.Is4() {
+		return Observation{}, &Refusal{Reason: IPv4Only}
+	}
+	c, err := path.Conversation(ctx, p)
+	if err != nil {
+		return Observation{}, err
+	}
+	first := 1
+	for range 2 {
+		call := p.dial(ctx, c, first)
+		if call == nil {
+			break
+		}
+		err = call.talk(ctx)
+		call.hangUp(ctx)
+		if err != nil || !c.stoppedOn(partPPTP, p.stage(stageGRE), call.flow) {
+			break
+		}
+		first = call.flow + 1
+	}
+	o := c.Finish(ctx)
+	o.Strangers = append(o.Strangers, acceptedByAnother(o)...)
+	// Without raw sockets the control connection still tells what it tells; the tunnel stays unasked.
+	var refused *Refusal
+	if errors.As(err, &refused) {
+		o.Refused, err = refused, nil
+	}
+	return o, err
+}
+
+// acceptedByAnother finds the connections that somebody accepted in the server's name: they opened, and no message on them reached the
+// server, which was looking.
+func acceptedByAnother(o Observation) (out []wire.Sighting) {
+	for _, e := range o.Exchanges {
+		if e.Stage != stageStart || e.Arrived.State != wire.Absent || e.Returned.State == wire.Seen || e.Refused != "" {
+			continue
+		}
+		for _, conn := range o.Exchanges {
+			if conn.Stage == stageConnect && conn.Flow == e.Flow && conn.Returned.State == wire.Seen && conn.Arrived.State == wire.Absent {
+				s := conn.Returned
+				s.Why = "the connection was accepted, but not by the server"
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// dial sets up a call, with a new connection for each try.
+func (p PPTP) dial(ctx context.Context, c *Conversation, flow int) *pptpCall {
+	until := time.Now().Add(maxTime)
+	for ctx.Err() == nil && time.Now().Before(until) {
+		s := c.Dial(ctx, partPPTP, p.stage(stageConnect), flow, pptpPort)
+		if s == nil {
+			return nil
+		}
+		call, failed := p.setUp(ctx, c, s)
+		if call != nil {
+			return call
+		}
+		s.Close()
+		if flow = s.flow + 1; c.decided(partPPTP, p.stage(failed)) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// setUp exchanges the messages that set up a call (RFC 2637, section 3.1), or says at which stage it failed.
+func (p PPTP) setUp(ctx context.Context, c *Conversation, s *Stream) (*pptpCall, string) {
+	n := c.path.number()
+	start := wire.StartControlConnectionRequest{
+		ProtocolVersion: wire.PPTPVersion, FramingCapabilities: 3, BearerCapabilities: 3,
+		MaximumChannels: 65535, FirmwareRevision: 1,
+		HostName: c.tag(wire.CarrierPPTP, n).Token.String(), VendorName: "vpncheck",
+	}
+	e := s.AskTCP(ctx, n, stageStart, start.Append(nil), func(b []byte) (int, bool, error) {
+		m, size, err := wire.ParsePPTP(b)
+		reply, ok := m.(wire.StartControlConnectionReply)
+		if err != nil || !ok {
+			return size, false, err
+		}
+		t, err := wire.ParseToken(reply.HostName)
+		ours := err == nil && t.Exchange() == n && c.path.mint.Valid(wire.Answer, wire.CarrierPPTP, t)
+		return size, ours && reply.ResultCode == wire.PPTPConnected, nil
+	})
+	if e.Returned.State != wire.Seen {
+		return nil, stageStart
+	}
+	// The messages without room for a token take the numbers after the call's.
+	n = c.path.block(4)
+	call := &pptpCall{c: c, s: s, flow: s.flow, n: n, own: randomID(0), magic: randomMagic()}
+	ask := wire.OutgoingCallRequest{
+		CallID: call.own, CallSerialNumber: 0, MinimumBPS: 2400, MaximumBPS: 10_000_000, BearerType: 3, FramingType: 3,
+		PacketRecvWindowSize: 3, Subaddress: c.tag(wire.CarrierPPTP, n).Token.String(),
+	}
+	e = s.AskTCP(ctx, n, stageCall, ask.Append(nil), func(b []byte) (int, bool, error) {
+		m, size, err := wire.ParsePPTP(b)
+		reply, ok := m.(wire.OutgoingCallReply)
+		if ok {
+			call.peer = reply.CallID
+		}
+		// The connection vouches for it: it answered the greeting with a token.
+		return size, ok && reply.ResultCode == wire.PPTPConnected, err
+	})
+	if e.Returned.State != wire.Seen {
+		return nil, stageCall
+	}
+	// Section 2.15. Some routers rewrite the Call-ID in here and get it wrong (F47).
+	s.TellTCP(ctx, n+1, stageLink, wire.SetLinkInfo{PeersCallID: call.peer, SendACCM: 0xFFFFFFFF, ReceiveACCM: 0xFFFFFFFF}.Append(nil))
+	return call, ""
+}
+
+// Stages that are told, not judged: nothing answers to them.
+const (
+	stageLink  = "link-info"
+	stageClear = "clear"
+)
+
+// A pptpCall is a call that is up.
+type pptpCall struct {
+	c     *Conversation
+	s     *Stream
+	flow  int
+	n     uint32 // the call's exchange; those after it are its further messages
+	own   uint16 // our Call-ID: on packets towards us
+	peer  uint16 // the server's: on packets towards it
+	magic uint32
+
+	mu      sync.Mutex
+	seq     uint32 // of the last packet sent; the first is 1, as pptp-linux counts
+	heard   uint32 // highest sequence number received
+	hearing bool
+	acked   uint32 // last acknowledgment sent
+	id      uint8  // LCP Identifier
+	opened  bool
+}
+
+// talk opens LCP and keeps it alive.
+func (call *pptpCall) talk(ctx context.Context) error {
+	f, err := call.c.Raw(wire.IPProtoGRE, wire.CarrierGREv1, call.read)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	call.c.talk(ctx, partPPTP, PPTP{}.stage(stageGRE), call.flow, func(ctx context.Context) Exchange { return call.ask(ctx, f) })
+	return nil
+}
+
+// ask asks the server to configure the link, and once it has, for an echo.
+func (call *pptpCall) ask(ctx context.Context, f *Flow) Exchange {
+	lcp := call.configure
+	if call.opened {
+		lcp = call.echo
+	}
+	e := f.Ask(ctx, Question{Part: partPPTP, Stage: stageGRE, Flow: call.flow, DF: true, Payload: func(t wire.Tag) []byte {
+		return call.packet(lcp(t))
+	}})
+	if e.Returned.State == wire.Seen && !call.opened {
+		call.opened = true
+		call.acknowledge(ctx, f, e.Returned)
+	}
+	return e
+}
+
+// configure is RFC 1661, section 5.1. The token is the Endpoint-Discriminator (RFC 1990, section 5.1.3), the only option with room.
+func (call *pptpCall) configure(t wire.Tag) wire.LCP {
+	call.id++
+	return wire.LCP{Code: wire.ConfigureRequest, Identifier: call.id, Data: wire.LCPOptions{
+		wire.MRUOption(1400), wire.AsyncMapOption(0), wire.MagicNumberOption(call.magic),
+		wire.EndpointDiscriminatorOption(wire.ClassLocal, t.Token[:]),
+	}.Append(nil)}
+}
+
+// echo is RFC 1661, section 5.8.
+func (call *pptpCall) echo(t wire.Tag) wire.LCP {
+	call.id++
+	return wire.LCP{Code: wire.LCPEchoRequest, Identifier: call.id, Data: wire.LCPEcho{MagicNumber: call.magic, Data: t.Append(nil)}.Append(nil)}
+}
+
+// acknowledge accepts the server's own Configure-Request as it stands: LCP is open both ways.
+func (call *pptpCall) acknowledge(ctx context.Context, f *Flow, arrived wire.Sighting) {
+	lcp, ok := lcpOf(arrived.Bytes)
+	if !ok || lcp.Code != wire.ConfigureRequest {
+		return
+	}
+	tag, ok := tagOf(lcp)
+	if !ok {
+		return
+	}
+	lcp.Code = wire.ConfigureAck
+	f.Tell(ctx, tag.Token.Exchange(), stageGRE, call.flow, arrived, call.packet(lcp))
+}
+
+// packet wraps LCP into PPP and enhanced GRE (RFC 2637, section 4.1), with the acknowledgment that is due.
+func (call *pptpCall) packet(lcp wire.LCP) []byte {
+	call.mu.Lock()
+	defer call.mu.Unlock()
+	call.seq++
+	g := wire.EnhancedGRE{CallID: call.peer, HasSeq: true, Seq: call.seq}
+	if call.hearing && (call.acked != call.heard || call.acked == 0) {
+		g.HasAck, g.Ack, call.acked = true, call.heard, call.heard
+	}
+	g.Payload = wire.PPP{Protocol: wire.ProtocolLCP, Information: lcp.Append(nil)}.Append(nil)
+	return g.Append(nil)
+}
+
+// read takes the tag out of a packet of GRE version 1, and notes its sequence number.
+func (call *pptpCall) read(s wire.Sighting) (wire.Tag, bool) {
+	if v, err := wire.GREVersion(s.Bytes); err != nil || v != 1 {
+		return wire.Tag{}, false
+	}
+	g, err := wire.ParseEnhancedGRE(s.Bytes)
+	if err != nil {
+		return wire.Tag{}, true // version 1 and broken: somebody's, or damaged
+	}
+	if g.HasSeq {
+		call.mu.Lock()
+		call.heard, call.hearing = max(call.heard, g.Seq), true
+		call.mu.Unlock()
+	}
+	lcp, ok := lcpOf(s.Bytes)
+	if !ok {
+		return wire.Tag{}, false
+	}
+	return tagOf(lcp)
+}
+
+func lcpOf(packet []byte) (wire.LCP, bool) {
+	g, err := wire.ParseEnhancedGRE(packet)
+	if err != nil || len(g.Payload) == 0 {
+		return wire.LCP{}, false
+	}
+	ppp, err := wire.ParsePPP(g.Payload)
+	if err != nil || ppp.Protocol != wire.ProtocolLCP {
+		return wire.LCP{}, false
+	}
+	lcp, err := wire.ParseLCP(ppp.Information)
+	return lcp, err == nil
+}
+
+// tagOf finds the tag where LCP has room for one. A Configure-Ack mirrors our own and proves nothing.
+func tagOf(lcp wire.LCP) (wire.Tag, bool) {
+	switch lcp.Code {
+	case wire.ConfigureRequest:
+		options, err := wire.ParseLCPOptions(lcp.Data)
+		if err != nil {
+			return wire.Tag{}, true
+		}
+		o, ok := options.Find(wire.OptionEndpointDiscriminator)
+		if !ok {
+			return wire.Tag{}, true
+		}
+		_, address, _ := o.EndpointDiscriminator()
+		t, _ := wire.TokenAt(address, 0)
+		return wire.Tag{Token: t}, true
+	case wire.LCPEchoReply:
+		e, _ := wire.ParseLCPEcho(lcp.Data)
+		t, _ := wire.ParseTag(e.Data)
+		return t, true
+	}
+	return wire.Tag{}, false
+}
+
+// hangUp ends the call as a client does (RFC 2637, sections 2.12 and 2.3), also after ctx was cancelled.
+func (call *pptpCall) hangUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	defer call.s.Close()
+	any := func(b []byte) (int, bool, error) {
+		_, size, err := wire.ParsePPTP(b)
+		return size, err == nil, err
+	}
+	call.s.AskTCP(ctx, call.n+2, stageClear, wire.CallClearRequest{CallID: call.own}.Append(nil), any)
+	call.s.AskTCP(ctx, call.n+3, stageClear, wire.StopControlConnectionRequest{Reason: 1}.Append(nil), any)
+}
+
+// randomID is a Call-ID: never zero, and not the given one.
+func randomID(not uint16) uint16 {
+	for {
+		var b [2]byte
+		rand.Read(b[:])
+		if id := binary.BigEndian.Uint16(b[:]); id != 0 && id != not {
+			return id
+		}
+	}
+}
+
+func randomMagic() uint32 {
+	var b [4]byte
+	rand.Read(b[:])
+	return binary.BigEndian.Uint32(b[:])
+}
+
+// controlSource is where the server saw the control connection of a flow come from.
+func controlSource(o Observation, flow int) netip.Addr {
+	for _, e := range o.Exchanges {
+		if e.Flow == flow && e.Stage == stageStart && e.Arrived.State == wire.Seen {
+			return e.Arrived.Src.Addr().Unmap()
+		}
+	}
+	return netip.Addr{}
+}
