@@ -1,0 +1,200 @@
+package report
+
+import (
+	"fmt"
+	"math"
+
+	"vpncheck/probe"
+)
+
+// evidence says a piece of evidence, or a note about the run, in a sentence.
+func evidence(r probe.Reason, data map[string]any, fa facts) string {
+	if say, ok := evidenceWords[r]; ok {
+		return say(data, fa)
+	}
+	if w, ok := catalogue(r); ok {
+		fa.said(data)
+		return w.with(fa).Sentence
+	}
+	return fmt.Sprintf("There is a fact called %q that this version of vpncheck has no words for.", Clean(string(r), 40))
+}
+
+// evidenceWords makes the sentences. Each takes the args that probe/reason.go names, and does without those that are missing.
+var evidenceWords = map[probe.Reason]func(a args, fa facts) string{
+	probe.EvTries:     sayTries,
+	probe.EvChance:    sayChance,
+	probe.EvProof:     sayProof,
+	probe.EvUnproven:  sayUnproven,
+	probe.EvCallID:    sayCallID,
+	probe.EvGREv0:     sayGREv0,
+	probe.EvChange:    sayChange,
+	probe.EvStopped:   sayStopped,
+	probe.EvStranger:  sayStranger,
+	probe.EvRefused:   sayRefused,
+	probe.EvSendErr:   saySendErr,
+	probe.EvVoid:      sayVoid,
+	probe.EvSilent:    saySilent,
+	probe.EvStageUp:   sayStageUp,
+	probe.EvWhy:       sayWhy,
+	probe.OutageSeen:  sayOutage,
+	probe.LossSeen:    sayLoss,
+	probe.NoNAT:       sayNoNAT,
+	probe.BehindNAT:   sayNAT,
+	probe.UDPFiltered: sayUDPFiltered,
+}
+
+func (fa facts) head(a args) string {
+	if id := a.text("stage", 60); id != "" {
+		return capital(fa.stage(id)) + ": "
+	}
+	return capital(fa.title) + ": "
+}
+
+func sayTries(a args, fa facts) string {
+	in := ""
+	if s, ok := a.number("seconds"); ok && s > 0 {
+		in = " in " + seconds(s)
+	}
+	arrived := fmt.Sprintf("%.0f of them arrived at the server", a.count("arrived"))
+	if _, ok := a["arrived"]; !ok {
+		arrived = "how many arrived is not known"
+	}
+	return fmt.Sprintf("%s%s%s; %s, %.0f were answered there, %s came back.", fa.head(a), count(a.count("tries"), "try", "tries"), in, arrived,
+		a.count("replied"), count(a.count("returned"), "answer", "answers"))
+}
+
+func sayChance(a args, _ facts) string {
+	p, known := a.number("p")
+	chance := "not known"
+	switch {
+	case !known:
+	case p >= 0.5:
+		chance = "more than even"
+	case p < 1e-9:
+		chance = "less than 1 in 1,000,000,000"
+	default:
+		chance = "1 in " + thousands(math.Floor(1/p))
+	}
+	return fmt.Sprintf("The chance that this is only ordinary packet loss is %s: of %s in the same time, %.0f went lost.",
+		chance, count(a.count("control"), "control packet", "control packets"), a.count("lost"))
+}
+
+func sayProof(a args, _ facts) string {
+	from := "another address"
+	if a.yes("own") {
+		from = "your own address"
+	}
+	at := ""
+	if t, ok := a.time("at"); ok {
+		at = ", last on " + t.UTC().Format("2 January 2006 at 15:04 UTC")
+	}
+	return fmt.Sprintf("The server can be reached with %s: it has arrived there from %s%s.", carrier(a), from, at)
+}
+
+func sayUnproven(a args, _ facts) string {
+	return fmt.Sprintf("In the last 24 hours nothing of %s has reached this server from anyone, so the fault may be at its end.", carrier(a))
+}
+
+func sayCallID(a args, _ facts) string {
+	sent, arrived := a.text("sent", 20), a.text("arrived", 20)
+	if a.yes("rewritten") {
+		return fmt.Sprintf("The call number (Call-ID) left as %s and arrived as %s: a device on the way has a PPTP helper.", sent, arrived)
+	}
+	return fmt.Sprintf("The call number (Call-ID %s) arrived as it was sent: no device on the way acted as a PPTP helper.", sent)
+}
+
+func sayGREv0(a args, _ facts) string {
+	asked, returned := a.count("asked"), a.count("returned")
+	switch {
+	case asked == 0 && !a.yes("asked"):
+		return "Plain GRE, which needs no PPTP helper, was not tried."
+	case returned > 0 || a.yes("returned"):
+		return fmt.Sprintf("Plain GRE, which needs no PPTP helper, comes back%s: GRE as such is let through.", of(returned, asked))
+	}
+	return fmt.Sprintf("Plain GRE, which needs no PPTP helper, does not come back either%s.", of(returned, asked))
+}
+
+func sayChange(a args, _ facts) string {
+	field, where := fieldName(a.text("field", 40)), capital(way(a.text("way", 10)))
+	before, after := a.text("before", 80), a.text("after", 80)
+	if a.text("field", 40) == "payload" {
+		return fmt.Sprintf("%s the payload was changed, from byte %s on.", where, a.text("offset", 20))
+	}
+	if before == "" && after == "" {
+		return fmt.Sprintf("%s the %s was changed.", where, field)
+	}
+	return fmt.Sprintf("%s the %s %s became %s.", where, field, before, after)
+}
+
+func sayStopped(a args, _ facts) string {
+	return fmt.Sprintf("Flow %s stopped after %s.", a.text("flow", 20), plural(a.count("after"), "packet"))
+}
+
+func sayStranger(a args, _ facts) string {
+	from, bytes := a.text("from", 60), a.text("bytes", 64)
+	if from != "" {
+		from = " from " + from
+	}
+	if bytes != "" {
+		bytes = " It begins: " + bytes
+	}
+	return fmt.Sprintf("A packet came in the server's name%s that is not the server's.%s", from, bytes)
+}
+
+func sayRefused(a args, _ facts) string {
+	how := a.text("how", 40)
+	if how == "reset" {
+		how = "TCP reset"
+	}
+	if n, ok := a.number("tries"); ok {
+		return fmt.Sprintf("%s were refused in the server's name (%s).", capital(count(n, "try", "tries")), how)
+	}
+	return fmt.Sprintf("The tries were refused in the server's name (%s).", how)
+}
+
+func saySendErr(a args, _ facts) string {
+	return fmt.Sprintf("This laptop refused to send: %s.", a.text("error", 200))
+}
+
+func sayVoid(a args, _ facts) string {
+	long := ""
+	if s, ok := a.number("seconds"); ok {
+		long = " (" + seconds(s) + ")"
+	}
+	return fmt.Sprintf("%s fell into a time when the line was dead%s; that does not count.", count(a.count("tries"), "try", "tries"), long)
+}
+
+func saySilent(a args, _ facts) string {
+	return fmt.Sprintf("The server did not answer %s%s.", plural(a.count("count"), "packet"), silent(a.text("why", 40)))
+}
+
+// silent says why our own server kept silent.
+func silent(why string) string {
+	switch why {
+	case "":
+		return ""
+	case "token":
+		return ", because what arrived did not bear this session's mark"
+	case "replay":
+		return ", because it had seen the same packet before"
+	case "budget":
+		return ", because this session had used up what it may have"
+	case "unproved-source":
+		return ", because it came from an address that had not shown that it receives"
+	case "call-id":
+		return ", because its call number was not that of a live call"
+	}
+	return " (its reason: " + why + ")"
+}
+
+func sayStageUp(a args, fa facts) string {
+	return fmt.Sprintf("%sit works, %.0f of %.0f were answered.", fa.head(a), a.count("returned"), a.count("tries"))
+}
+
+func sayWhy(a args, _ facts) string {
+	why, hint := a.text("why", 300), a.text("hint", 300)
+	if hint != "" {
+		hint = " What would help: " + hint
+	}
+	return "The reason given: " + why + "." + hint
+}

@@ -1,0 +1,278 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"vpncheck/probe"
+	"vpncheck/probe/wire"
+)
+
+// facts are what sentences are made of: the placeholders of the catalogue, filled from a finding and its evidence. What is not known
+// is the empty string, and the sentence reads well without it.
+type facts struct {
+	title  string
+	stages map[string]string // titles by id
+	fill   map[string]string // by placeholder, without the braces
+}
+
+// placeholders are all that the catalogue may use. Those that say "or empty" bring their own leading space.
+//
+//	title   "PPTP"; "vpncheck" where the whole run is spoken of
+//	untried "PPTP was not tried", or "Nothing was tried"
+//	during  "PPTP was being tried", or "the check was under way"
+//	decided "PPTP", or "everything"
+//	stage   the title of the stage that decided
+//	tries   " (0 of 8 answers; 8 of 8 arrived at the server)", or empty
+//	server  the server's name or address
+//	why     " The reason given: ... .", or empty
+//	hint    " To allow it: ... .", or empty
+//	vpn     " (wg0)", or empty
+//	change  " (on the way out, at byte 12)", or empty
+//	after   " after 6 packets", or empty
+//	silent  why our own server kept silent, or empty
+//	from    " at 192.0.2.1", or empty
+//	local   the laptop's address, or "this laptop's address"
+//	portal  " at http://...", or empty
+var placeholders = []string{"title", "untried", "during", "decided", "stage", "tries", "server", "why", "hint", "vpn", "change", "after", "silent", "from", "local", "portal"}
+
+func newFacts(title string) facts {
+	fa := facts{title: title, fill: make(map[string]string)}
+	fa.fill["title"] = title
+	fa.fill["untried"] = title + " was not tried"
+	fa.fill["during"] = title + " was being tried"
+	fa.fill["decided"] = title
+	fa.fill["stage"] = "the conversation"
+	fa.fill["server"] = "the server"
+	fa.fill["local"] = "this laptop's address"
+	return fa
+}
+
+// wholeRun are the facts for words about the run, not about one protocol.
+func wholeRun(c probe.Circumstances) facts {
+	fa := newFacts("vpncheck")
+	fa.fill["untried"] = "Nothing was tried"
+	fa.fill["during"] = "the check was under way"
+	fa.fill["decided"] = "everything"
+	fa.circumstances(c)
+	return fa
+}
+
+// only is the same without what was counted for one part.
+func (fa facts) only(title string) facts {
+	out := newFacts(title)
+	out.stages = fa.stages
+	out.fill["server"] = fa.fill["server"]
+	return out
+}
+
+// gather collects the facts of one protocol.
+func gather(info probe.Info, f probe.Finding, o probe.Observation, c probe.Circumstances) facts {
+	fa := newFacts(Clean(info.Title, 40))
+	fa.stages = make(map[string]string)
+	for _, s := range info.Stages {
+		fa.stages[s.ID] = s.Title
+	}
+	if f.Stage != "" {
+		fa.fill["stage"] = fa.stage(f.Stage)
+	}
+	fa.circumstances(c)
+	if o.Refused != nil {
+		fa.said(map[string]any{"why": o.Refused.Why, "hint": o.Refused.Hint})
+	}
+	for _, e := range f.Because {
+		fa.add(e, f)
+	}
+	return fa
+}
+
+func (fa facts) circumstances(c probe.Circumstances) {
+	switch {
+	case c.Server.Host != "":
+		fa.fill["server"] = Clean(c.Server.Host, 80)
+	case c.Server.Address.IsValid():
+		fa.fill["server"] = c.Server.Address.String()
+	}
+	if c.Laptop.Local.IsValid() {
+		fa.fill["local"] = c.Laptop.Local.String()
+	}
+	if c.Laptop.VPN != "" {
+		fa.fill["vpn"] = " (" + Clean(c.Laptop.VPN, 40) + ")"
+	}
+	if c.Stop != nil {
+		fa.said(c.Stop.Args)
+	}
+	if c.NoSession != nil {
+		fa.said(c.NoSession.Args)
+	}
+}
+
+// said takes up what a system or a server said of itself.
+func (fa facts) said(a args) {
+	if why := a.text("why", 300); why != "" {
+		fa.fill["why"] = " The reason given: " + strings.TrimRight(why, ". ") + "."
+	}
+	if hint := a.text("hint", 300); hint != "" {
+		fa.fill["hint"] = " To allow it: " + strings.TrimRight(hint, ". ") + "."
+	}
+	if portal := a.text("sign_in", 120); portal != "" {
+		fa.fill["portal"] = " at " + portal
+	}
+}
+
+// add takes up one piece of evidence.
+func (fa facts) add(e probe.Evidence, f probe.Finding) {
+	a := args(e.Args)
+	switch e.Reason {
+	case probe.EvTries:
+		if stage := a.text("stage", 60); stage == "" || f.Stage == "" || stage == f.Stage || stage == fa.stage(f.Stage) || fa.stages == nil {
+			fa.fill["tries"] = tries(a, f.Verdict)
+		}
+	case probe.EvWhy:
+		fa.said(a)
+	case probe.EvSendErr:
+		fa.said(args{"why": a["error"]})
+	case probe.EvSilent:
+		fa.fill["silent"] = silent(a.text("why", 40))
+	case probe.EvStopped:
+		if n, ok := a.number("after"); ok {
+			fa.fill["after"] = fmt.Sprintf(" after %s", plural(n, "packet"))
+		}
+	case probe.EvStranger:
+		if from := a.text("from", 60); from != "" {
+			fa.fill["from"] = " (it came from " + from + ")"
+		}
+	case probe.EvChange:
+		if fa.fill["change"] == "" && a.text("field", 40) == "payload" {
+			fa.fill["change"] = " (" + way(a.text("way", 10)) + ", from byte " + a.text("offset", 20) + " on)"
+		}
+	}
+}
+
+// tries says how far the tries came, in the terms that the verdict is about.
+func tries(a args, v probe.Verdict) string {
+	n, ok := a.number("tries")
+	if !ok || n == 0 {
+		return ""
+	}
+	arrived, _ := a.number("arrived")
+	returned, _ := a.number("returned")
+	switch v {
+	case probe.Passed:
+		return fmt.Sprintf(" (%.0f of %.0f were answered)", returned, n)
+	case probe.BlockedOut, probe.Hijacked:
+		return fmt.Sprintf(" (%.0f of %.0f arrived)", arrived, n)
+	}
+	return fmt.Sprintf(" (%.0f of %.0f answers; %.0f of %.0f arrived at the server)", returned, n, arrived, n)
+}
+
+// stage is a stage's title; an unknown stage is called by its id.
+func (fa facts) stage(id string) string {
+	if t := fa.stages[id]; t != "" {
+		return t
+	}
+	return Clean(id, 40)
+}
+
+// args reads Evidence.Args, whose numbers are float64 if they came from JSON.
+type args map[string]any
+
+func (a args) number(key string) (float64, bool) {
+	n, ok := a.float(key)
+	return n, ok && math.Abs(n) < 1e12 // a report from elsewhere may say anything
+}
+
+func (a args) float(key string) (float64, bool) {
+	switch v := a[key].(type) {
+	case float64:
+		return v, true
+	case int:
+		return float64(v), true
+	case int64:
+		return float64(v), true
+	case uint8:
+		return float64(v), true
+	case uint16:
+		return float64(v), true
+	case uint32:
+		return float64(v), true
+	case time.Duration:
+		return v.Seconds(), true
+	}
+	return 0, false
+}
+
+// count is a number, or 0 if there is none.
+func (a args) count(key string) float64 {
+	n, _ := a.number(key)
+	return n
+}
+
+func (a args) yes(key string) bool {
+	b, _ := a[key].(bool)
+	return b
+}
+
+// text is any value as clean text of bounded length; empty if there is none.
+func (a args) text(key string, limit int) string {
+	switch v := a[key].(type) {
+	case nil:
+		return ""
+	case string:
+		return Clean(v, limit)
+	case float64:
+		return Clean(strconv.FormatFloat(v, 'f', -1, 64), limit)
+	case []any, []string, []int:
+		return Clean(strings.Trim(fmt.Sprint(v), "[]"), limit)
+	default:
+		return Clean(fmt.Sprint(v), limit)
+	}
+}
+
+// time reads a time that is one, or its text.
+func (a args) time(key string) (time.Time, bool) {
+	switch v := a[key].(type) {
+	case time.Time:
+		return v, true
+	case string:
+		t, err := time.Parse(time.RFC3339Nano, v)
+		return t, err == nil
+	}
+	return time.Time{}, false
+}
+
+func plural(n float64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.FormatFloat(n, 'f', -1, 64) + " " + noun + "s"
+}
+
+func way(w string) string {
+	switch w {
+	case "out":
+		return "on the way out"
+	case "back":
+		return "on the way back"
+	}
+	return "on the way"
+}
+
+// carriers names what a token travels in.
+var carriers = map[wire.Carrier]string{
+	wire.CarrierControl: "UDP",
+	wire.CarrierPPTP:    "TCP port 1723",
+	wire.CarrierGRE:     "plain GRE",
+	wire.CarrierGREv1:   "PPTP's GRE",
+}
+
+func carrier(a args) string {
+	id := a.text("carrier", 40)
+	if title := carriers[wire.Carrier(id)]; title != "" {
+		return title
+	}
+	return id
+}

@@ -1,0 +1,152 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"vpncheck/probe"
+)
+
+// notes are what is to be said of the run as a whole.
+func notes(c probe.Circumstances) []Note {
+	fa := wholeRun(c)
+	var out []Note
+	add := func(r probe.Reason, a args) {
+		out = append(out, Note{Reason: r, Args: a, Text: evidence(r, a, fa)})
+	}
+	if n := c.NoSession; n != nil {
+		add(n.Reason, n.Args)
+	}
+	if s := c.Stop; s != nil {
+		add(s.Reason, s.Args)
+	}
+	if local, public := c.Laptop.Local, c.Server.Client.Addr().Unmap(); local.IsValid() && public.IsValid() {
+		r := probe.BehindNAT
+		if local.Unmap() == public {
+			r = probe.NoNAT
+		}
+		add(r, args{"local": local.String(), "public": public.String()})
+	}
+	if c.Control.UDPFiltered() {
+		add(probe.UDPFiltered, args{"sent": len(c.Control.UDP)})
+	}
+	if outages := c.Control.Outages(); len(outages) > 0 {
+		var sum time.Duration
+		for _, o := range outages {
+			sum += o.To.Sub(o.From)
+		}
+		add(probe.OutageSeen, args{"count": len(outages), "seconds": math.Round(sum.Seconds()*10) / 10})
+	}
+	if sent, lost := loss(c.Control); lost > 0 && !c.Control.UDPFiltered() {
+		add(probe.LossSeen, args{"lost": lost, "sent": sent})
+	}
+	return out
+}
+
+// loss counts the control's UDP packets outside outages.
+func loss(c probe.Control) (sent, lost int) {
+	outages := c.Outages()
+	for _, b := range c.UDP {
+		at, inside := c.Started.Add(b.At), false
+		for _, o := range outages {
+			inside = inside || at.After(o.From) && at.Before(o.To)
+		}
+		if inside {
+			continue
+		}
+		sent++
+		if b.RTT == 0 {
+			lost++
+		}
+	}
+	return sent, lost
+}
+
+func sayOutage(a args, _ facts) string {
+	n := a.count("count")
+	if n == 0 {
+		return "The line was dead for a while during the check. What was tried then does not count."
+	}
+	times := "once"
+	if n > 1 {
+		times = fmt.Sprintf("%.0f times", n)
+	}
+	return fmt.Sprintf("The line was dead %s during the check, for %s in all. What was tried then does not count.", times,
+		seconds(a.count("seconds")))
+}
+
+func sayLoss(a args, _ facts) string {
+	lost, sent := a.count("lost"), a.count("sent")
+	if sent == 0 {
+		return "The line loses packets."
+	}
+	percent := lost / sent * 100
+	digits := 0
+	if percent < 10 {
+		digits = 1
+	}
+	number := strings.TrimSuffix(strconv.FormatFloat(percent, 'f', digits, 64), ".0")
+	return fmt.Sprintf("The line lost %s%% of the control packets (%.0f of %.0f).", number, lost, sent)
+}
+
+func sayNoNAT(a args, _ facts) string {
+	return fmt.Sprintf("The server sees this laptop under its own address%s: nothing translates addresses (no NAT) on the way.",
+		in(a.text("local", 60)))
+}
+
+func sayNAT(a args, _ facts) string {
+	local, public := a.text("local", 60), a.text("public", 60)
+	if local == "" || public == "" {
+		return "This laptop is behind a router that translates its address (NAT)."
+	}
+	return fmt.Sprintf("This laptop is behind a router that translates its address (NAT): it is %s at home, and the server sees %s.", local, public)
+}
+
+func sayUDPFiltered(a args, _ facts) string {
+	n := ""
+	if sent, ok := a.number("sent"); ok {
+		n = fmt.Sprintf(" (0 of %.0f were answered)", sent)
+	}
+	return "UDP as a whole does not get to the server and back" + n + ", while TLS does. VPN types that need UDP will not work here."
+}
+
+func in(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " (" + s + ")"
+}
+
+// of is " (8 of 8)", or nothing if the numbers are not known.
+func of(n, all float64) string {
+	if all == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%.0f of %.0f)", n, all)
+}
+
+func count(n float64, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return thousands(n) + " " + more
+}
+
+func seconds(s float64) string {
+	if s == 1 {
+		return "1 second"
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(s, 'f', 1, 64), ".0") + " seconds"
+}
+
+// thousands writes a whole number with commas.
+func thousands(n float64) string {
+	s := strconv.FormatFloat(n, 'f', 0, 64)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}

@@ -1,0 +1,178 @@
+// Package report makes a report of a run: the JSON that goes onto a support ticket, with a sentence for every fact in it.
+//
+// Start with Report, the schema; New fills it, from facts alone. All text is made here, from {reason, args}: words.go and the words_*.go
+// beside it are the catalogue.
+package report
+
+import (
+	"strings"
+	"time"
+
+	"vpncheck/probe"
+)
+
+// Schema names the form of a report. Its number changes only if an older reader would misunderstand a newer report.
+const Schema = "vpncheck-report/1"
+
+// Report is the JSON of one run. Its law: a field is never removed and never changes its meaning; new ones may be added, and a reader
+// ignores those that it does not know. What is text in it can be made again from the reasons and args beside it.
+type Report struct {
+	Schema        string              `json:"schema"`
+	Tool          Tool                `json:"tool"`
+	Started       time.Time           `json:"started,omitzero"`
+	Ended         time.Time           `json:"ended,omitzero"`
+	Summary       Summary             `json:"summary"`
+	Protocols     []Protocol          `json:"protocols"`
+	Notes         []Note              `json:"notes,omitempty"`
+	Circumstances probe.Circumstances `json:"circumstances"`
+}
+
+// Tool is the program that made the report.
+type Tool struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// Summary sorts the protocols by what a person wants to know, and says it in two sentences.
+type Summary struct {
+	Works     []string `json:"works"`
+	Fails     []string `json:"fails"`
+	Undecided []string `json:"undecided"` // asked without a clear answer, or not asked
+	Headline  string   `json:"headline"`
+	Advice    string   `json:"advice"`
+}
+
+// Protocol is the verdict on one protocol, what it rests on and what to do about it.
+type Protocol struct {
+	ID       string        `json:"id"`
+	Title    string        `json:"title"`
+	Verdict  probe.Verdict `json:"verdict"`
+	Reason   probe.Reason  `json:"reason,omitempty"`
+	Sentence string        `json:"sentence"`
+	Stage    string        `json:"stage,omitempty"` // the stage that decided
+	Because  []Note        `json:"because,omitempty"`
+	// Translation says how the packets were changed on the way, both ways, as far as both ends could see.
+	Translation []Row             `json:"translation,omitempty"`
+	Stages      map[string]string `json:"stages,omitempty"` // titles of the stages, by id
+	Parts       []Part            `json:"parts,omitempty"`
+	Next        string            `json:"next,omitempty"`
+	// Weak says why nobody should use the protocol any more, and what to use instead; it holds also where the protocol works.
+	Weak        string            `json:"weak,omitempty"`
+	Observation probe.Observation `json:"observation"`
+}
+
+// Part is the verdict on one form of a protocol's opening.
+type Part struct {
+	ID       string        `json:"id"`
+	Title    string        `json:"title"`
+	Deciding bool          `json:"deciding,omitempty"`
+	Verdict  probe.Verdict `json:"verdict"`
+	Reason   probe.Reason  `json:"reason,omitempty"`
+	Sentence string        `json:"sentence"`
+}
+
+// Note is a fact with its sentence: Reason and Args are data, Text is made of them.
+type Note struct {
+	Reason    probe.Reason   `json:"reason"`
+	Args      map[string]any `json:"args,omitempty"`
+	Text      string         `json:"text"`
+	Exchanges []string       `json:"exchanges,omitempty"` // what it was counted from
+}
+
+// New makes the report of a run. It looks at nothing but its arguments.
+func New(r probe.Result, probes []probe.Probe, tool Tool) Report {
+	known := make(map[string]probe.Probe)
+	for _, p := range probes {
+		known[p.Info().ID] = p
+	}
+	out := Report{
+		Schema: Schema, Tool: tool, Started: r.Started, Ended: r.Ended,
+		Protocols:     make([]Protocol, 0, len(r.Findings)),
+		Circumstances: r.Circumstances,
+	}
+	for _, f := range r.Findings {
+		out.Protocols = append(out.Protocols, protocol(known[f.Protocol], f, observation(r, f.Protocol), r.Circumstances))
+	}
+	out.Notes = notes(r.Circumstances)
+	out.Summary = summarise(out.Protocols, r.Circumstances)
+	return out
+}
+
+func observation(r probe.Result, id string) probe.Observation {
+	for _, o := range r.Observations {
+		if o.Protocol == id {
+			return o
+		}
+	}
+	return probe.Observation{Protocol: id}
+}
+
+// protocol makes a protocol's part of the report; p is nil if this version does not know the protocol.
+func protocol(p probe.Probe, f probe.Finding, o probe.Observation, c probe.Circumstances) Protocol {
+	info := probe.Info{ID: f.Protocol, Title: strings.ToUpper(f.Protocol)}
+	if p != nil {
+		info = p.Info()
+	}
+	fa := gather(info, f, o, c)
+	w := explain(f.Verdict, f.Reason, fa)
+	out := Protocol{
+		ID: f.Protocol, Title: info.Title, Verdict: f.Verdict, Reason: f.Reason, Sentence: w.Sentence, Stage: f.Stage,
+		Parts: parts(f, o, fa), Next: w.Next, Weak: weak(info), Observation: o,
+	}
+	for _, e := range f.Because {
+		out.Because = append(out.Because, Note{e.Reason, e.Args, evidence(e.Reason, e.Args, fa), e.Exchanges})
+	}
+	if len(info.Stages) > 0 {
+		out.Stages = make(map[string]string)
+	}
+	for _, s := range info.Stages {
+		out.Stages[s.ID] = s.Title
+	}
+	out.Translation = translation(p, f, o)
+	return out
+}
+
+// parts leaves out a protocol that has but one.
+func parts(f probe.Finding, o probe.Observation, fa facts) []Part {
+	if len(f.Parts) < 2 {
+		return nil
+	}
+	var out []Part
+	for _, pf := range f.Parts {
+		part := Part{ID: pf.Part, Title: pf.Part, Verdict: pf.Verdict, Reason: pf.Reason}
+		for _, known := range o.Parts {
+			if known.ID == pf.Part {
+				part.Title, part.Deciding = known.Title, known.Deciding
+			}
+		}
+		part.Sentence = capital(explain(pf.Verdict, pf.Reason, fa.only(part.Title)).Short) + "."
+		out = append(out, part)
+	}
+	return out
+}
+
+func weak(info probe.Info) string {
+	if info.Weak == "" {
+		return ""
+	}
+	why := strings.TrimRight(Clean(info.Weak, 300), ". ")
+	return capital(why) + ". Use IKEv2, OpenVPN or WireGuard instead: they are safe and need no passthrough in the router."
+}
+
+// ExitCode is the exit status of a run: 0 what was asked works, 3 something does not work, 4 something could not be decided or no
+// session came about.
+func (r Report) ExitCode() int {
+	open := len(r.Protocols) == 0
+	for _, p := range r.Protocols {
+		switch kind(p.Verdict) {
+		case fails:
+			return 3
+		case undecided:
+			open = true
+		}
+	}
+	if open {
+		return 4
+	}
+	return 0
+}

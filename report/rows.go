@@ -1,0 +1,94 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"vpncheck/probe"
+)
+
+// rows makes at most two rows of each field: one of the packets that kept it, one of those in which it changed.
+func rows(all []crossing) []Row {
+	type key struct {
+		stage, way, field string
+		same              bool
+	}
+	index := make(map[key]int)
+	var out []Row
+	for _, c := range all {
+		k := key{c.stage, c.way, c.field, c.same}
+		i, ok := index[k]
+		if !ok {
+			index[k] = len(out)
+			out = append(out, Row{c.stage, c.way, c.field, c.before, c.after, c.offset, c.same, false, 1, c.exchange, ""})
+			continue
+		}
+		out[i].Count++
+		if r := out[i]; r.Before != c.before || r.After != c.after || r.Offset != c.offset {
+			out[i].Varies = true
+		}
+	}
+	slices.SortStableFunc(out, byStageWayField(all))
+	for i := range out {
+		out[i].Text = out[i].say()
+	}
+	return out
+}
+
+// byStageWayField keeps the stages in the order of the conversation.
+func byStageWayField(all []crossing) func(a, b Row) int {
+	var stages []string
+	for _, c := range all {
+		if !slices.Contains(stages, c.stage) {
+			stages = append(stages, c.stage)
+		}
+	}
+	rank := func(r Row) int {
+		field := slices.Index(fields, r.Field)
+		if field < 0 {
+			field = len(fields)
+		}
+		n := slices.Index(stages, r.Stage)*2 + slices.Index([]string{probe.WayOut, probe.WayBack}, r.Way)
+		n = n*(len(fields)+1) + field
+		if r.Same {
+			return n*2 + 1
+		}
+		return n * 2
+	}
+	return func(a, b Row) int { return rank(a) - rank(b) }
+}
+
+// say is the row in words, after "on the way out: ".
+func (r Row) say() string {
+	name := fieldName(r.Field)
+	switch {
+	case r.Field == "payload" && r.Same:
+		return "payload kept byte for byte"
+	case r.Field == "payload" && r.Varies:
+		return fmt.Sprintf("payload changed, from byte %d on (the first time)", r.Offset)
+	case r.Field == "payload":
+		return fmt.Sprintf("payload changed, from byte %d on", r.Offset)
+	case r.Same && r.Varies, r.Same && r.Before == "":
+		return name + " kept"
+	case r.Same:
+		return fmt.Sprintf("%s kept (%s)", name, Clean(r.Before, 60))
+	case r.Field == "ttl":
+		return r.sayTTL()
+	case r.Varies:
+		return fmt.Sprintf("%s rewritten (%s became %s, for one)", name, Clean(r.Before, 60), Clean(r.After, 60))
+	}
+	return fmt.Sprintf("%s %s became %s", name, Clean(r.Before, 60), Clean(r.After, 60))
+}
+
+func (r Row) sayTTL() string {
+	before, err1 := strconv.Atoi(r.Before)
+	after, err2 := strconv.Atoi(r.After)
+	if err1 != nil || err2 != nil || after > before {
+		return fmt.Sprintf("TTL %s became %s", Clean(r.Before, 20), Clean(r.After, 20))
+	}
+	if before-after == 1 {
+		return fmt.Sprintf("1 hop (TTL %d became %d)", before, after)
+	}
+	return fmt.Sprintf("%d hops (TTL %d became %d)", before-after, before, after)
+}

@@ -1,0 +1,187 @@
+package report
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"vpncheck/probe"
+	"vpncheck/probe/wire"
+)
+
+// Row says what became of one header field, or of the payload, between two ends that could both see it. A field that one end cannot
+// see has no row.
+type Row struct {
+	Stage  string `json:"stage,omitempty"`
+	Way    string `json:"way"` // "out" or "back"
+	Field  string `json:"field"`
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
+	// Offset is the first byte that differs, where Field is "payload".
+	Offset int  `json:"offset,omitempty"`
+	Same   bool `json:"same"`
+	// Varies says that the field differs from packet to packet: Before and After are those of the example.
+	Varies  bool   `json:"varies,omitempty"`
+	Count   int    `json:"count"`
+	Example string `json:"example"` // an exchange
+	Text    string `json:"text"`
+}
+
+// The fields in the order of the report, named as probe.Change names them. What a probe's Changes name beside them comes last.
+var fields = []string{"source address", "source port", "destination address", "destination port", "call-id", "ttl", "dscp", "df", "ip-id",
+	"length", "checksum", "payload"}
+
+// fieldName is a field's name in a sentence.
+func fieldName(field string) string {
+	switch field {
+	case "call-id":
+		return "Call-ID"
+	case "ttl":
+		return "TTL"
+	case "dscp":
+		return "DSCP mark"
+	case "df":
+		return "don't-fragment flag"
+	case "ip-id":
+		return "IP-ID"
+	}
+	return Clean(field, 40)
+}
+
+// A crossing is one field of one packet at both ends.
+type crossing struct {
+	stage, way, field string
+	before, after     string
+	offset            int
+	same              bool
+	exchange          string
+}
+
+// translation says how the packets of an observation were changed on the way; p is nil if the protocol is not known, and then bytes are
+// compared as they are.
+func translation(p probe.Probe, f probe.Finding, o probe.Observation) []Row {
+	var all []crossing
+	for _, e := range o.Exchanges {
+		var changes []probe.Change
+		if p != nil {
+			changes = p.Changes(o, e)
+		}
+		out, back := probe.WayOut, probe.WayBack
+		if e.From == probe.Server {
+			out, back = back, out
+		}
+		all = append(all, cross(e, out, e.Sent, e.Arrived, p != nil, changes)...)
+		all = append(all, cross(e, back, e.Replied, e.Returned, p != nil, changes)...)
+	}
+	return rows(append(all, keptCallID(f, all)...))
+}
+
+// cross compares the two sightings of one packet, as far as both ends saw it.
+func cross(e probe.Exchange, way string, a, b wire.Sighting, known bool, changes []probe.Change) []crossing {
+	if a.State != wire.Seen || b.State != wire.Seen {
+		return nil
+	}
+	var out []crossing
+	add := func(field, before, after string) {
+		out = append(out, crossing{e.Stage, way, field, before, after, 0, before == after, e.ID})
+	}
+	addAddrs(add, a, b)
+	addHeader(add, a, b)
+	if a.Where == b.Where && len(a.Bytes) > 0 {
+		add("length", strconv.Itoa(len(a.Bytes)), strconv.Itoa(len(b.Bytes)))
+		if !known {
+			changes = rawPayload(way, a.Bytes, b.Bytes)
+		}
+		out = append(out, payload(e, way, changes))
+	}
+	for _, c := range changes {
+		if c.Way == way && (c.Field == "call-id" || !slices.Contains(fields, c.Field)) {
+			add(c.Field, c.Before, c.After)
+		}
+	}
+	return out
+}
+
+func addAddrs(add func(field, before, after string), a, b wire.Sighting) {
+	for _, end := range []struct {
+		name          string
+		before, after netip.AddrPort
+	}{{"source", a.Src, b.Src}, {"destination", a.Dst, b.Dst}} {
+		before, after := end.before.Addr().Unmap(), end.after.Addr().Unmap()
+		if before.IsValid() && after.IsValid() && !before.IsUnspecified() && !after.IsUnspecified() {
+			add(end.name+" address", before.String(), after.String())
+		}
+		if end.before.Port() != 0 && end.after.Port() != 0 {
+			add(end.name+" port", strconv.Itoa(int(end.before.Port())), strconv.Itoa(int(end.after.Port())))
+		}
+	}
+}
+
+func addHeader(add func(field, before, after string), a, b wire.Sighting) {
+	if a.TTL != nil && b.TTL != nil {
+		add("ttl", fmt.Sprint(*a.TTL), fmt.Sprint(*b.TTL))
+	}
+	if a.DSCP != nil && b.DSCP != nil {
+		add("dscp", fmt.Sprint(*a.DSCP), fmt.Sprint(*b.DSCP))
+	}
+	if a.DF != nil && b.DF != nil {
+		add("df", onOff(*a.DF), onOff(*b.DF))
+	}
+	if a.IPID != nil && b.IPID != nil {
+		add("ip-id", fmt.Sprint(*a.IPID), fmt.Sprint(*b.IPID))
+	}
+	if a.Checksum != nil && b.Checksum != nil {
+		add("checksum", fmt.Sprintf("%#04x", *a.Checksum), fmt.Sprintf("%#04x", *b.Checksum))
+	}
+}
+
+func onOff(b bool) string {
+	if b {
+		return "set"
+	}
+	return "not set"
+}
+
+// payload says whether the payload was kept, apart from what the protocol's probe names as changes of their own.
+func payload(e probe.Exchange, way string, changes []probe.Change) crossing {
+	for _, c := range changes {
+		if c.Way == way && c.Field == "payload" {
+			return crossing{e.Stage, way, "payload", c.Before, c.After, c.Offset, false, e.ID}
+		}
+	}
+	return crossing{e.Stage, way, "payload", "", "", 0, true, e.ID}
+}
+
+func rawPayload(way string, a, b []byte) []probe.Change {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return []probe.Change{{Way: way, Field: "payload", Offset: i}}
+		}
+	}
+	if len(a) != len(b) {
+		return []probe.Change{{Way: way, Field: "payload", Offset: n}}
+	}
+	return nil
+}
+
+// keptCallID makes a crossing of the evidence that the Call-ID was kept: Changes name only what differs.
+func keptCallID(f probe.Finding, seen []crossing) []crossing {
+	if slices.ContainsFunc(seen, func(c crossing) bool { return c.field == "call-id" && c.way == probe.WayOut }) {
+		return nil
+	}
+	for _, e := range f.Because {
+		a := args(e.Args)
+		if e.Reason != probe.EvCallID || a.yes("rewritten") || len(e.Exchanges) == 0 {
+			continue
+		}
+		for _, c := range seen {
+			if c.exchange == e.Exchanges[0] && c.way == probe.WayOut {
+				id := a.text("sent", 20)
+				return []crossing{{c.stage, c.way, "call-id", id, id, 0, true, c.exchange}}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+package report
+
+import "vpncheck/probe"
+
+// tooBig is the kernel's refusal of a packet (probe.Exchange.SendReason).
+const tooBig probe.Reason = "too-big"
+
+// networkWords explain what the network between the laptop and the server does. Where the evidence does not tell the router from the
+// internet provider, neither do they.
+var networkWords = map[probe.Reason]Words{
+	// altered
+	probe.PayloadAltered: {
+		Short:    "something on the way changes its packets",
+		Sentence: "{title} packets get through, but something on the way changes what is inside them{change}. A real VPN client gives up on that.",
+		Do:       "update your router's firmware; if that does not help, use another VPN type",
+		Next: "Update the firmware of your router, and switch off anything in it that inspects traffic. To learn whether it is the router " +
+			"or your internet provider, run the check again through a phone's hotspot.",
+	},
+	probe.CallIDWrong: {
+		Short: "its packets come with a wrong call number",
+		Sentence: "PPTP gives each call a number (the Call-ID) by which packets find their way. Something on the way writes a wrong one: " +
+			"most likely the PPTP helper of your router, or of your internet provider. A real VPN client throws such packets away.",
+		Do: "update your router's firmware; if that does not help, use another VPN type",
+		Next: "Update the firmware of your router. If that does not help, use another router, or a VPN type that needs no help from it: " +
+			"IKEv2, OpenVPN or WireGuard.",
+	},
+	probe.AddressesDiffer: {
+		Short: "its parts reach the server from different addresses",
+		Sentence: "The parts of one {title} connection reach the server from different public addresses. A real VPN server cannot tell that " +
+			"they belong together. Internet providers that share addresses among customers do this.",
+		Do: "ask your internet provider for a public IPv4 address of your own",
+		Next: "Ask your internet provider for a public IPv4 address of your own, or use a VPN type that has but one part: IKEv2, OpenVPN or " +
+			"WireGuard.",
+	},
+	// blocked-out
+	probe.TCPReset: {
+		Short: "its connection is refused on the way to the server",
+		Sentence: "Each try to open the {title} connection (TCP port 1723) was refused at once, and the server saw none of them{tries}. " +
+			"Something on the way refuses in its name: your router or your internet provider.",
+		Do: "allow PPTP (TCP port 1723) in your router's firewall",
+		Next: "Look in your router for a setting that blocks PPTP or TCP port 1723: firewall, parental control, \"VPN passthrough\". If there " +
+			"is none, ask your internet provider whether it blocks TCP port 1723.",
+	},
+	probe.TCP1723Dropped: {
+		Short: "its connection (TCP port 1723) is dropped on the way",
+		Sentence: "The {title} connection to TCP port 1723 does not reach the server{tries}, while other traffic does. Your router or your " +
+			"internet provider drops it. Many routers do so while their \"PPTP passthrough\" is off.",
+		Do: "switch on \"PPTP passthrough\" in your router",
+		Next: "Switch on \"PPTP passthrough\" (or \"VPN passthrough\") in your router. If it is on, or if there is no such setting, ask " +
+			"your internet provider whether it blocks TCP port 1723.",
+	},
+	probe.GREOutDropped: {
+		Short: "its GRE packets do not reach the server",
+		Sentence: "GRE packets, in which {title} carries its data, do not reach the server{tries}, though GRE from elsewhere does. Your router or " +
+			"your internet provider drops them.",
+		Do: "allow GRE in your router, or use IKEv2, OpenVPN or WireGuard",
+		Next: "Look in your router for \"PPTP passthrough\" or a firewall rule about GRE (IP protocol 47), and allow it. Mobile and shared " +
+			"connections often cannot carry GRE at all: then only a VPN without it helps, such as IKEv2, OpenVPN or WireGuard.",
+	},
+	probe.NoArrival: {
+		Short:    "it does not reach the server",
+		Sentence: "{title} does not reach the server{tries}. Your router or your internet provider stops it on its way out.",
+		Do:       "allow {title} in your router, or ask your internet provider",
+		Next: "Look in your router for a firewall or passthrough setting that concerns {title}. To learn whether it is the router or your " +
+			"internet provider, run the check again through a phone's hotspot.",
+	},
+	probe.LaptopFirewall: {
+		Short:    "this laptop itself refuses to send it",
+		Sentence: "This laptop refused to send {title} packets; they never left it.{why} Its own firewall or security software does that.",
+		Do:       "allow {title} in this laptop's firewall or security software",
+		Next: "Allow outgoing {title} in the firewall or security software of this laptop, or switch that off while you run the check again. " +
+			"The router is not to blame for this.",
+	},
+	tooBig: {
+		Short:    "its packets are too big for this laptop's network",
+		Sentence: "This laptop's own network takes no packets as big as {title} sends; they never left it.{why}",
+		Do:       "set the MTU of this laptop's network back to its default",
+		Next:     "Set the MTU (the largest packet size) of this laptop's network back to its default, usually 1500.",
+	},
+	// blocked-back
+	probe.NoPPTPHelper: {
+		Short: "your router's PPTP passthrough is off or missing",
+		Sentence: "PPTP's data packets (GRE) reach the server, but the answers do not come back{tries}. No device on the way translates PPTP's " +
+			"call number, so your router cannot tell whose the answers are: its PPTP passthrough is off or missing.",
+		Do: "switch on \"PPTP passthrough\" in your router, or use another VPN type",
+		Next: "Switch on \"PPTP passthrough\" (also called \"VPN passthrough\" or \"PPTP ALG\") in your router and restart it. If there is no such " +
+			"setting, use a VPN type that needs no help from the router: IKEv2, OpenVPN or WireGuard.",
+	},
+	probe.SecondNATNoHelper: {
+		Short: "a second router, or your provider's NAT, stops it",
+		Sentence: "PPTP's data packets (GRE) reach the server, but the answers do not come back{tries}. One device on the way does translate PPTP's " +
+			"call number. So there is another that does not: a second router, or your provider's NAT, which shares one address among customers.",
+		Do: "switch on \"PPTP passthrough\" in the second router too",
+		Next: "If you have two routers in a row (a modem with a router of its own, say), switch on \"PPTP passthrough\" in both or make one of them " +
+			"a plain modem (\"bridge mode\"). If the second one is your internet provider's, ask for a public IPv4 address of your own.",
+	},
+	probe.GREBackDropped: {
+		Short: "the answers to its GRE packets do not come back",
+		Sentence: "GRE packets, in which {title} carries its data, reach the server, but the answers do not come back{tries}. Your router or your " +
+			"internet provider drops them.",
+		Do: "allow GRE in your router's firewall, or use another VPN type",
+		Next: "Look in your router for \"PPTP passthrough\" and for a firewall rule about GRE (IP protocol 47), and allow it. If neither helps, " +
+			"use a VPN type that needs no GRE: IKEv2, OpenVPN or WireGuard.",
+	},
+	probe.NoReturn: {
+		Short:    "the answers do not come back",
+		Sentence: "{title} reaches the server, but the answers do not come back{tries}. Your router or your internet provider stops them.",
+		Do:       "look in your router for a setting that concerns {title}",
+		Next: "Look in your router for a firewall or passthrough setting that concerns {title}. To learn whether it is the router or your " +
+			"internet provider, run the check again through a phone's hotspot.",
+	},
+	// stalled
+	probe.StoppedAfterN: {
+		Short: "it begins well and is then cut off",
+		Sentence: "{title} begins well and stops{after}, and again on a fresh try. Something on the way lets the opening through and cuts off " +
+			"what follows: your router or your internet provider.",
+		Do: "try another internet connection, or another VPN type",
+		Next: "Run the check again through a phone's hotspot. If {title} works there, the router or the internet provider here cuts it off: update the " +
+			"router's firmware, look in it for limits or inspection of traffic, then ask the provider.",
+	},
+	// hijacked
+	probe.AnsweredByAnother: {
+		Short: "something else answers in the server's place",
+		Sentence: "{title} does not reach the server: something on the way answers in its place{from}. Routers with a VPN server of their own do " +
+			"this, and so do networks that ask you to sign in first.",
+		Do: "switch off the router's own VPN server, or sign in to this network",
+		Next: "Look in your router for a VPN (PPTP) server of its own and switch it off. In a hotel, a train or a café, open a web page first and " +
+			"sign in. Do not enter the password of your VPN until this is settled.",
+	},
+	probe.UDPFiltered: {
+		Short: "this network lets no UDP through to the server",
+		Sentence: "No UDP packet gets to the server and back, whatever its purpose, while a TLS connection does. This network filters UDP as a " +
+			"whole; it is not aimed at one VPN.",
+		Do: "use a VPN over TCP port 443 here, such as SSTP or OpenVPN over TCP",
+		Next: "Use a VPN that runs over TCP port 443, such as SSTP or OpenVPN over TCP, or another network. In a company or a hotel, ask those who run " +
+			"the network.",
+	},
+}

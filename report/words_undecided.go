@@ -1,0 +1,134 @@
+package report
+
+import "vpncheck/probe"
+
+// undecidedWords explain why there was a question and no answer to it.
+var undecidedWords = map[probe.Reason]Words{
+	probe.ServerUnproven: {
+		Short: "the fault may be at the server, where it never arrived",
+		Sentence: "Nothing of {title} reached the server{tries}. But nobody else's reached it in the last 24 hours either, so the fault may " +
+			"as well be the server's own firewall or hosting provider.",
+		Do: "run vpncheck from another network, to show that the server can be reached",
+		Next: "Run vpncheck against the same server from another internet connection. If {title} arrives from there, run it here again. If it " +
+			"arrives from nowhere, its firewall or its hosting provider must be told to let it in.",
+	},
+	probe.ServerBlind: {
+		Short:    "the server could not see what arrived",
+		Sentence: "{title} was tried, but the server could not look at what arrived there, so silence proves nothing.{why}",
+		Do:       "ask the one who runs the test server to start it with full rights",
+	},
+	probe.NotEnoughTries: {
+		Short:    "there were too few tries to be sure",
+		Sentence: "{title} got no clear answer, and there were too few tries to be sure that this is not chance{tries}.",
+		Do:       "run the check again",
+	},
+	probe.TooLossy: {
+		Short: "the line loses too many packets to tell",
+		Sentence: "{title} got no clear answer{tries}. The line loses so many other packets at the same time that this may be mere " +
+			"chance.",
+		Do:   "improve the connection (a cable instead of Wi-Fi, say) and run the check again",
+		Next: "Move closer to the Wi-Fi, or use a cable, and run the check again. A VPN will suffer on such a line in any case.",
+	},
+	probe.StoppedMidway: {
+		Short: "it began well and then stopped, once",
+		Sentence: "{title} began well and then stopped{after}{tries}. It could not be tried once more on a fresh flow, so this may have been " +
+			"chance.",
+		Do: "run the check again",
+	},
+	probe.StoppedOnce: {
+		Short:    "it stopped once, and went through on a fresh try",
+		Sentence: "{title} began well and stopped{after}; a fresh try did not stop. Something was in the way for a while.",
+		Do:       "run the check again; if it differs each time, the line is unsteady",
+	},
+	probe.NotAnswered: {
+		Short: "the test server itself kept silent",
+		Sentence: "{title} reached the server, and the server itself chose not to answer{silent}. The network is not to " +
+			"blame for that.",
+		Do:   "run the check again; if it stays, report it to the server's owner",
+		Next: "Run the check again. If it stays so, send this report to the one who runs the test server.",
+	},
+	probe.SessionLost: {
+		Short:    "the connection to the test server was lost",
+		Sentence: "The connection to {server} was lost while {during}, so what was seen cannot be trusted.{why}",
+		Do:       "run the check again when the internet connection is steady",
+	},
+	probe.AddressChanged: {
+		Short:    "this laptop changed its network during the check",
+		Sentence: "This laptop changed its address or its network while {during}, so what was seen belongs to two networks.",
+		Do:       "run the check again and stay on one network until it has ended",
+	},
+	probe.Interrupted: {
+		Short:    "the check was stopped before it could tell",
+		Sentence: "The check was stopped before {decided} could be decided.",
+		Do:       "run the check again and let it come to its end",
+	},
+	probe.TimeUp: {
+		Short:    "the time for it was over",
+		Sentence: "The time for the check was over before {decided} could be decided.",
+		Do:       "run the check again, with more time or fewer protocols",
+	},
+}
+
+// untestedWords explain why a question was not asked.
+var untestedWords = map[probe.Reason]Words{
+	probe.NoPrivilege: {
+		Short:    "vpncheck may not send such packets here",
+		Sentence: "{untried}: this system does not let vpncheck send such packets.{why}{hint} Nothing is known about the router.",
+		Do:       "run vpncheck as administrator (on Linux and macOS: with sudo)",
+	},
+	probe.PortHeld: {
+		Short:    "another program holds the port that it needs",
+		Sentence: "{untried}: another program holds the port that it needs.{why}{hint}",
+		Do:       "stop the other VPN program and run the check again",
+	},
+	probe.OSRefuses: {
+		Short:    "this operating system does not allow the test",
+		Sentence: "{untried}: this operating system does not allow packets of this kind.{why}{hint}",
+		Do:       "run vpncheck on another computer behind the same router",
+	},
+	probe.ServerNotListening: {
+		Short:    "the test server does not listen for it",
+		Sentence: "{untried}: the test server does not listen for it.{why}",
+		Do:       "ask the one who runs the test server to switch it on",
+	},
+	probe.IPv4Only: {
+		Short:    "it exists only on IPv4, and this check ran over IPv6",
+		Sentence: "{untried}: it exists only on IPv4, and this check ran over IPv6.",
+		Do:       "run the check again over IPv4",
+	},
+	probe.CouldNotAsk: {
+		Short:    "it could not be tried here",
+		Sentence: "{untried}: something on this laptop or at the server stood in the way.{why}{hint}",
+		Do:       "run the check again; if this stays, send the report along",
+	},
+	probe.NoSession: {
+		Short:    "the test server could not be reached",
+		Sentence: "{untried}: no connection to {server} came about.{why}",
+		Do:       "see that the internet works here, then check the connection string",
+	},
+	probe.CaptivePortal: {
+		Short:    "this network wants you to sign in first",
+		Sentence: "{untried}: this network answers in the server's place until you sign in{portal}.",
+		Do:       "open a web page, sign in to this network, and run the check again",
+		Next: "Open any web page that begins with http:// (such as http://neverssl.com), sign in or accept the terms, and run the check " +
+			"again.",
+	},
+	probe.ActiveVPN: {
+		Short: "a VPN is already active on this laptop",
+		Sentence: "{untried}: a VPN is active on this laptop{vpn}, and the way to the server leads through it. Inside a VPN everything " +
+			"passes, so the check would say nothing about the router.",
+		Do: "disconnect that VPN and run the check again",
+	},
+	probe.ServerOnLink: {
+		Short: "the test server is in your own network",
+		Sentence: "{untried}: the test server is in the laptop's own network or behind the same router, so packets would not go through " +
+			"the router as they do to a VPN.",
+		Do: "use a test server out on the internet",
+	},
+	probe.GREBesidePPTP: {
+		Short: "PPTP's GRE was under way to the same server",
+		Sentence: "Plain GRE was tried at a server address with which this laptop had just spoken PPTP. A router may still remember that, and treat " +
+			"plain GRE differently from how it would alone.",
+		Do: "wait ten minutes and run the check again with GRE alone",
+	},
+}
