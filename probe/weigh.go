@@ -49,6 +49,9 @@ func (s scale) decide(tries []try) weight {
 	case n.Tries == 0:
 		return s.unasked()
 	case s.roundAfterRound(tries):
+		if stops, _ := s.stops(tries); len(stops) > 0 {
+			return weight{verdict: Inconclusive, reason: StoppedOnce, because: stops}
+		}
 		return weight{verdict: Passed}
 	case countKills(tries) >= min(3, n.Tries) && countGood(tries) < s.stage.Rounds:
 		return s.altered(tries)
@@ -301,8 +304,22 @@ func (s scale) neverReturned(tries []try) weight {
 
 // began: answers came, but not enough of them. It stalled if it stopped on two flows, each time beyond what loss explains.
 func (s scale) began(tries []try) weight {
-	var stops []Evidence
-	asked := 0
+	stops, asked := s.stops(tries)
+	switch {
+	case len(stops) >= 2:
+		return weight{verdict: Stalled, reason: StoppedAfterN, because: stops}
+	case len(stops) == 1 && asked == 1:
+		return weight{verdict: Inconclusive, reason: StoppedMidway, because: stops}
+	case len(stops) == 1:
+		return weight{verdict: Inconclusive, reason: StoppedOnce, because: stops}
+	case s.c.Stop != nil:
+		return weight{verdict: Inconclusive, reason: s.c.Stop.Reason}
+	}
+	return weight{verdict: Inconclusive, reason: TooLossy}
+}
+
+// stops are the flows that began and then fell silent beyond what loss explains; asked counts the flows that were asked at all.
+func (s scale) stops(tries []try) (stops []Evidence, asked int) {
 	for i, flow := range flows(tries) {
 		if len(flow) == 0 {
 			continue
@@ -316,17 +333,7 @@ func (s scale) began(tries []try) weight {
 			stops = append(stops, Evidence{Reason: EvStopped, Args: map[string]any{"flow": i + 1, "after": countGood(flow)}})
 		}
 	}
-	switch {
-	case len(stops) >= 2:
-		return weight{verdict: Stalled, reason: StoppedAfterN, because: stops}
-	case len(stops) == 1 && asked == 1:
-		return weight{verdict: Inconclusive, reason: StoppedMidway, because: stops}
-	case len(stops) == 1:
-		return weight{verdict: Inconclusive, reason: StoppedOnce, because: stops}
-	case s.c.Stop != nil:
-		return weight{verdict: Inconclusive, reason: s.c.Stop.Reason}
-	}
-	return weight{verdict: Inconclusive, reason: TooLossy}
+	return stops, asked
 }
 
 func afterLastGood(flow []try) []try {

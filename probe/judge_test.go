@@ -1,0 +1,263 @@
+package probe
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"vpncheck/probe/wire"
+)
+
+// The law as a table: what was seen of a protocol with one stage, and the verdict. Tries are drawn, a letter each:
+//
+//	p passed         sent, arrived, replied, returned
+//	o lost out       sent, never arrived
+//	b lost back      arrived and replied, never returned
+//	s silent         arrived, and our server did not answer
+//	k killed         came back, changed so that a client fails
+//	d damaged        arrived damaged, was not answered
+//	? blind          sent; the session ended before the server could tell
+//	e EPERM          the laptop's kernel refused to send
+//	r refused        refused in the server's name
+//	| the next try is on a new flow
+//	, half a second passes        . 150 ms pass (they also pass between any two tries)
+func drawn(drawing string) Observation {
+	o := Observation{Protocol: "toy", Parts: toy{}.Info().Parts}
+	at, flow := runStart.Add(2*time.Second), 1
+	for _, c := range drawing {
+		switch c {
+		case '|':
+			flow++
+			continue
+		case ',':
+			at = at.Add(350 * time.Millisecond)
+			continue
+		case '.':
+			at = at.Add(150 * time.Millisecond)
+			continue
+		}
+		o.Exchanges = append(o.Exchanges, drawnTry(c, flow, len(o.Exchanges)+1, at))
+		at = at.Add(150 * time.Millisecond)
+	}
+	return o
+}
+
+func drawnTry(c rune, flow, n int, at time.Time) Exchange {
+	seen := func(b byte) wire.Sighting {
+		return wire.Sighting{State: wire.Seen, At: at, Where: "raw", Bytes: wire.Hex{1, 2, 3, b}}
+	}
+	e := Exchange{ID: fmt.Sprintf("toy/%d", n), Part: "only", Stage: "talk", Flow: flow, From: Client,
+		Sent: seen(0), Arrived: seen(0), Replied: seen(1), Returned: seen(1)}
+	switch c {
+	case 'p':
+	case 'o':
+		e.Arrived, e.Replied, e.Returned = wire.NotSeen(), wire.NotSeen(), wire.NotSeen()
+	case 'b':
+		e.Returned = wire.NotSeen()
+	case 's':
+		e.Replied, e.Returned, e.Silent = wire.NotSeen(), wire.NotSeen(), "budget"
+	case 'k':
+		e.Returned = seen(99)
+	case 'd':
+		e.Arrived, e.Replied, e.Returned, e.Silent = seen(99), wire.NotSeen(), wire.NotSeen(), "token"
+	case '?':
+		e.Arrived, e.Replied, e.Returned = wire.CannotSee("gone"), wire.CannotSee("gone"), wire.NotSeen()
+	case 'e':
+		e.Sent = wire.NotSeen()
+		e.Sent.At = at
+		e.Arrived, e.Replied, e.Returned = wire.NotSeen(), wire.NotSeen(), wire.NotSeen()
+		e.SendErr, e.SendReason = "sendmsg: operation not permitted", "laptop-firewall"
+	case 'r':
+		e.Arrived, e.Replied, e.Returned, e.Refused = wire.NotSeen(), wire.NotSeen(), wire.NotSeen(), "reset"
+	default:
+		panic("no such letter: " + string(c))
+	}
+	return e
+}
+
+// toy is a protocol of one stage: twelve rounds over 1.5 s. Any change of its payload kills it.
+type toy struct{ Probe }
+
+func (toy) Info() Info {
+	return Info{ID: "toy", Title: "Toy", Parts: []Part{{ID: "only", Deciding: true}}, Stages: []Stage{
+		{ID: "talk", Title: "the talk", Carrier: wire.CarrierGRE, Rounds: 12, Span: 1500 * time.Millisecond},
+	}}
+}
+
+func (toy) Changes(_ Observation, e Exchange) []Change {
+	out := Compare(e, 0)
+	for i := range out {
+		out[i].Kills = PayloadAltered
+	}
+	return out
+}
+
+func (toy) Reason(Observation, Stage, Verdict, Circumstances) Reason { return "" }
+
+const clean = ".................................................." // ten seconds of control
+
+func proven() Circumstances {
+	return Circumstances{
+		Control: controlOf(clean, clean),
+		Server:  ServerFacts{Carriers: []wire.CarrierState{{Carrier: wire.CarrierGRE, Ready: true, Proof: &wire.Proof{At: runStart}}}},
+	}
+}
+
+func TestJudge(t *testing.T) {
+	for _, c := range []struct {
+		name, tries string
+		with        func(*Circumstances)
+		verdict     Verdict
+		reason      Reason
+	}{
+		{"round-after-round", "pppppppppppp", nil, Passed, ""},
+		{"with-some-loss", "ppopppbppppopppp", nil, Passed, ""},
+		{"eleven-rounds-are-not-enough", "ppppppppppp", nil, Inconclusive, TooLossy},
+		{"one-packet-is-not-a-conversation", "p", nil, Inconclusive, TooLossy},
+		{"nothing-arrives", "o,o,o,o,o,o", nil, BlockedOut, NoArrival},
+		{"four-tries-are-not-enough", "o,,o,,o,,o", nil, Inconclusive, NotEnoughTries},
+		{"five-tries-within-two-seconds-are-not-enough", "ooooo", nil, Inconclusive, NotEnoughTries},
+		{"no-block-without-proof", "o,o,o,o,o,o", func(c *Circumstances) { c.Server.Carriers = nil }, Inconclusive, ServerUnproven},
+		{"no-block-without-control", "o,o,o,o,o,o", func(c *Circumstances) { c.Control = Control{} }, Inconclusive, NotEnoughTries},
+		{"no-block-in-heavy-loss", "o,o,o,o,o,o", func(c *Circumstances) { c.Control = controlOf(strings.Repeat(".x", 25), clean) }, Inconclusive, NotEnoughTries},
+		{"tls-is-the-control-where-udp-is-filtered", "o,o,o,o,o,o", func(c *Circumstances) {
+			c.Control = controlOf(strings.Repeat("x", 50), clean)
+		}, BlockedOut, NoArrival},
+		{"tries-in-an-outage-are-void", "o,o,o,o,o,o", func(c *Circumstances) {
+			c.Control = controlOf(outageFrom(8, 20), lateFrom(8, 20))
+		}, Inconclusive, NotEnoughTries},
+		{"an-answer-in-an-outage-counts", "pppppppppppp", func(c *Circumstances) {
+			c.Control = controlOf(outageFrom(8, 20), lateFrom(8, 20))
+		}, Passed, ""},
+		{"nothing-comes-back", "b,b,b,b,b,b", nil, BlockedBack, NoReturn},
+		{"back-needs-no-proof", "b,b,b,b,b,b", func(c *Circumstances) { c.Server.Carriers = nil }, BlockedBack, NoReturn},
+		{"few-answers-lost-are-not-enough", "obobob", nil, Inconclusive, NotEnoughTries},
+		{"our-own-silence-is-no-verdict", "s,s,s,s,s,s", nil, Inconclusive, NotAnswered},
+		{"damaged-on-the-way-out", "d,d,d", nil, Altered, PayloadAltered},
+		{"damaged-on-the-way-back", "k,k,k", nil, Altered, PayloadAltered},
+		{"damaged-now-and-then", "pppkppppkppppkp", nil, Passed, ""},
+		{"two-damaged-packets-do-not-decide", "d,d,o,o", nil, Inconclusive, NotAnswered},
+		{"stops-once", "pppppp,b,b,b,b,b,b", nil, Inconclusive, StoppedMidway},
+		{"stops-again-on-a-fresh-flow", "pppppp,b,b,b,b,b,b|pppppp,b,b,b,b,b,b", nil, Stalled, StoppedAfterN},
+		{"does-not-stop-again", "pppppp,b,b,b,b,b,b|pppppppppppp", nil, Inconclusive, StoppedOnce},
+		{"blind", "?,?,?,?,?,?", nil, Inconclusive, ServerBlind},
+		{"session-lost", "?,?,?,?,?,?", func(c *Circumstances) { c.Stop = &Stop{Reason: SessionLost} }, Inconclusive, SessionLost},
+		{"interrupted", "ppp", func(c *Circumstances) { c.Stop = &Stop{Reason: Interrupted} }, Inconclusive, Interrupted},
+		{"interrupted-after-the-end", "pppppppppppp", func(c *Circumstances) { c.Stop = &Stop{Reason: Interrupted} }, Passed, ""},
+		{"laptop-firewall", "e,e,e,e,e", nil, BlockedOut, LaptopFirewall},
+		{"refused", "r,r,r", nil, BlockedOut, NoArrival},
+		{"refused-by-an-unproven-server", "r,r,r", func(c *Circumstances) { c.Server.Carriers = nil }, Inconclusive, ServerUnproven},
+		{"nothing-asked", "", nil, Inconclusive, NotEnoughTries},
+		{"no-session", "", func(c *Circumstances) { c.NoSession = &NoSessionFacts{Reason: NoAnswer} }, Untested, NoSession},
+		{"portal", "", func(c *Circumstances) { c.NoSession = &NoSessionFacts{Reason: CaptivePortal} }, Untested, CaptivePortal},
+		{"active-vpn", "", func(c *Circumstances) { c.Stop = &Stop{Reason: ActiveVPN} }, Untested, ActiveVPN},
+		{"server-on-link", "", func(c *Circumstances) { c.Stop = &Stop{Reason: ServerOnLink} }, Untested, ServerOnLink},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			circ := proven()
+			if c.with != nil {
+				c.with(&circ)
+			}
+			f := Judge(toy{}, drawn(c.tries), circ)
+			if f.Verdict != c.verdict || f.Reason != c.reason {
+				text, _ := json.MarshalIndent(f, "", " ")
+				t.Errorf("got %s (%s), want %s (%s)\n%s", f.Verdict, f.Reason, c.verdict, c.reason, text)
+			}
+		})
+	}
+}
+
+func outageFrom(from, to int) string {
+	return clean[:from] + strings.Repeat("x", to-from) + clean[to:]
+}
+
+func lateFrom(from, to int) string {
+	return clean[:from] + strings.Repeat("l", to-from) + clean[to:]
+}
+
+func TestJudgeStrangers(t *testing.T) {
+	o := drawn("o,o")
+	o.Strangers = []wire.Sighting{{State: wire.Seen, Where: "raw"}, {State: wire.Seen, Where: "raw"}}
+	if f := Judge(toy{}, o, proven()); f.Verdict != Hijacked || f.Reason != AnsweredByAnother {
+		t.Errorf("got %s (%s), want hijacked", f.Verdict, f.Reason)
+	}
+	// One that did arrive at the server was not answered by somebody else.
+	o = drawn("b,b")
+	o.Strangers = []wire.Sighting{{State: wire.Seen, Where: "raw"}, {State: wire.Seen, Where: "raw"}}
+	if f := Judge(toy{}, o, proven()); f.Verdict == Hijacked {
+		t.Error("hijacked, though the server saw it")
+	}
+}
+
+func TestJudgeRefused(t *testing.T) {
+	o := Observation{Refused: &Refusal{Reason: NoPrivilege, Hint: "sudo"}}
+	if f := Judge(toy{}, o, proven()); f.Verdict != Untested || f.Reason != NoPrivilege {
+		t.Errorf("got %s (%s), want untested (no-privilege)", f.Verdict, f.Reason)
+	}
+}
+
+// An observation that went through the report's JSON is judged the same.
+func TestJudgeAgain(t *testing.T) {
+	o, circ := drawn("pppppp,b,b,b,b,b,b|pppppp,b,b,b,b,b,b"), proven()
+	first := Judge(toy{}, o, circ)
+	var o2 Observation
+	var circ2 Circumstances
+	for in, out := range map[any]any{&o: &o2, &circ: &circ2} {
+		text, err := json.Marshal(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, _ := json.Marshal(first)
+	b, _ := json.Marshal(Judge(toy{}, o2, circ2))
+	if string(a) != string(b) {
+		t.Errorf("judged differently after JSON:\n%s\n%s", a, b)
+	}
+}
+
+// The three facts that tell what is wrong with PPTP's way back (F04, F19).
+func TestPPTPReason(t *testing.T) {
+	for _, c := range []struct {
+		name               string
+		rewritten, v0, nat bool
+		asked              int
+		want               Reason
+	}{
+		{name: "rewritten-no-no", rewritten: true, nat: true, asked: 6, want: GREBackDropped},
+		{name: "rewritten-no-yes", rewritten: true, v0: true, nat: true, asked: 6, want: SecondNATNoHelper},
+		{name: "kept-no-yes", v0: true, nat: true, asked: 6, want: NoPPTPHelper},
+		{name: "kept-no-no", nat: true, asked: 6, want: GREBackDropped},
+		{name: "kept-no-yes-without-nat", v0: true, asked: 6, want: NoReturn},
+		{name: "plain-gre-not-asked", nat: true, want: NoReturn},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			seen := 1000
+			if c.rewritten {
+				seen = 2000
+			}
+			call := Exchange{Stage: stageCall, Flow: 1, From: Client,
+				Sent:    wire.Sighting{State: wire.Seen, Bytes: wire.OutgoingCallRequest{CallID: 1000}.Append(nil)},
+				Arrived: wire.Sighting{State: wire.Seen, Bytes: wire.OutgoingCallRequest{CallID: uint16(seen)}.Append(nil)},
+			}
+			circ := Circumstances{Beside: map[string]Tally{"gre": {Tries: c.asked}}}
+			if c.v0 {
+				circ.Beside["gre"] = Tally{Tries: c.asked, Returned: c.asked}
+			}
+			circ.Laptop.Local = netip.MustParseAddr("192.168.1.11")
+			circ.Server.Client = netip.MustParseAddrPort("192.168.1.11:1")
+			if c.nat {
+				circ.Server.Client = netip.MustParseAddrPort("203.0.113.2:1")
+			}
+			got := PPTP{}.Reason(Observation{Exchanges: []Exchange{call}}, Stage{ID: stageGRE}, BlockedBack, circ)
+			if got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
