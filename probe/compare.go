@@ -64,6 +64,9 @@ func compare(id, way string, a, b wire.Sighting, from int) []Change {
 	if a.Checksum != nil && b.Checksum != nil {
 		add("checksum", fmt.Sprintf("%#04x", *a.Checksum), fmt.Sprintf("%#04x", *b.Checksum))
 	}
+	if len(a.Bytes) == 0 || len(b.Bytes) == 0 {
+		return out // a connection attempt: one end sees its SYN, the other does not
+	}
 	add("length", strconv.Itoa(len(a.Bytes)), strconv.Itoa(len(b.Bytes)))
 	if ch, ok := comparePayload(id, way, a.Bytes, b.Bytes, from); ok {
 		out = append(out, ch)

@@ -113,6 +113,7 @@ func (c *Conversation) returned(n uint32, s wire.Sighting, nonce [wire.NonceSize
 		return
 	}
 	e.Returned = s
+	unveil(e)
 	close(c.answers[n])
 }
 
@@ -158,6 +159,7 @@ func (c *Conversation) saw(s wire.Saw) {
 		return // a second copy that the server rightly ignored
 	}
 	e.Arrived, e.Replied, e.Silent = s.Arrived, s.Replied, s.Silent
+	unveil(e)
 }
 
 // stray takes a packet whose token failed at the server, if it is one of ours, damaged; or a SYN, which has no token.
@@ -290,7 +292,6 @@ func (c *Conversation) complete(e *Exchange, blind string) {
 		}
 	}
 	fill(&e.Sent, wire.NotSeen())
-	unveil(e)
 	if e.Stage == stageConnect {
 		fill(&e.Arrived, c.unseenConnect(*e, unseen))
 		fill(&e.Replied, wire.CannotSee("the server's kernel answers a connection attempt itself"))

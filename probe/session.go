@@ -173,6 +173,10 @@ func race(ctx context.Context, cfg Config, server netip.Addr) (*tls.Conn, uint16
 		if won == nil || r.conn != nil {
 			tried = append(tried, r.attempt)
 		}
+		if won == nil && r.attempt.Result != "timeout" {
+			// Somebody answered in the server's place: the other port has its chance, but need not be waited for to the end.
+			defer time.AfterFunc(openTimeout/3, cancel).Stop()
+		}
 	}
 	return won, port, tried
 }

@@ -53,7 +53,7 @@ func (s scale) decide(tries []try) weight {
 			return weight{verdict: Inconclusive, reason: StoppedOnce, because: stops}
 		}
 		return weight{verdict: Passed}
-	case countKills(tries) >= min(3, n.Tries) && countGood(tries) < s.stage.Rounds:
+	case countKills(tries) >= min(3, s.stage.Rounds) && countGood(tries) < s.stage.Rounds:
 		return s.altered(tries)
 	case n.Arrived == 0 && countGood(tries) == 0 && s.impostor():
 		return weight{verdict: Hijacked, reason: AnsweredByAnother, because: s.strangerEvidence()}
