@@ -1,0 +1,98 @@
+// Vpncheck tells a person why a VPN does not connect: which protocols get through the routers on the way, how their packets are changed,
+// who stops them, and what to do.
+//
+// There is one file for each command. protocols.go has the table that pairs each probe with its responder.
+package main
+
+import (
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"vpncheck/testserver/netlab"
+)
+
+func main() {
+	netlab.Main()
+	os.Exit(status(newRoot().Execute(), os.Stderr))
+}
+
+const exitCodes = `Exit status:
+  0    what was asked works
+  1    could not run
+  2    wrong usage, or a file that cannot be read
+  3    something does not work
+  4    something could not be decided, or there was no session with the server
+  130  interrupted`
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "vpncheck",
+		Short: "Find out why a VPN does not connect",
+		Long: `vpncheck finds out why a VPN does not connect.
+
+It holds short, genuine conversations in VPN protocols with an echo server, and says of each protocol whether it got through, how its
+packets were changed on the way, who stopped it, and what to do.
+
+  vpncheck run STRING   on the laptop: test the way to a server ("vpncheck run" alone looks at this computer only)
+  vpncheck serve        on a server: be the other end
+  vpncheck demo         see it work, in a small internet inside this computer (Linux)
+
+` + exitCodes,
+		Version:                    version(),
+		SilenceErrors:              true,
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true,
+		Args:                       knownCommand,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetVersionTemplate("vpncheck {{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return wrongUsage(`see "`+cmd.CommandPath()+` --help"`, "%w", err)
+	})
+	root.AddCommand(newServe())
+	return root
+}
+
+// knownCommand is only asked about what is no command.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := `see "vpncheck --help"`
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + near[0] + "?"
+	}
+	return wrongUsage(hint, "there is no command %.40q", args[0])
+}
+
+// noArgs is for commands that take flags only.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return wrongUsage(`see "`+cmd.CommandPath()+` --help"`, "%s takes no arguments, but got %.40q", cmd.CommandPath(), args[0])
+	}
+	return nil
+}
+
+// version is what the build knows of itself.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	if v != "" && v != "(devel)" {
+		return v
+	}
+	v = "devel"
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			v += "-" + s.Value[:min(12, len(s.Value))]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			v += "-modified"
+		}
+	}
+	return v
+}

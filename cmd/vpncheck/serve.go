@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vpncheck/probe/sock"
+	"vpncheck/probe/wire"
+	"vpncheck/testserver"
+)
+
+// serveFlags are those of "vpncheck serve", each called as its flag.
+type serveFlags struct {
+	listen      []string
+	linkPort    []uint
+	controlPort uint16
+	stateDir    string
+	advertise   string
+	tokenValid  time.Duration
+	newToken    bool
+	readyFile   string
+	verbose     bool
+}
+
+func newServe() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Be the echo server at the other end",
+		Long: `serve is the echo server that "vpncheck run" talks to. It runs on Linux, on a machine that the laptop reaches over the internet, and
+prints the one line to run on the laptop.
+
+It needs root, or: sudo setcap cap_net_raw,cap_net_bind_service+ep vpncheck. To a stranger it is silent: it answers only those who
+have its connection string.
+
+Give it an address that no real VPN uses: a router may keep what a test leaves behind for ten minutes, and a real VPN to the same
+address would suffer from it.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			return serve(ctx, f, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringArrayVar(&f.listen, "listen", nil, "listen on this `address` only (repeatable; default all)")
+	fl.UintSliceVar(&f.linkPort, "link-port", []uint{443, 8443}, "TCP `ports` of the side channel")
+	fl.Uint16Var(&f.controlPort, "control-port", testserver.DefaultControlPort, "UDP `port` of the control")
+	fl.StringVar(&f.stateDir, "state-dir", "", "keep key and proofs in this `directory` (default $STATE_DIRECTORY, /var/lib/vpncheck for root, else ~/.local/state/vpncheck)")
+	fl.StringVar(&f.advertise, "advertise", "", "the `host` name or address that customers reach this server by (default its own public address)")
+	fl.DurationVar(&f.tokenValid, "token-valid", 0, "the connection string expires after this `duration` (default never)")
+	fl.BoolVar(&f.newToken, "new-token", false, "make a new connection string; the earlier ones expire")
+	fl.BoolVarP(&f.verbose, "verbose", "v", false, "say what happens, on standard error")
+	fl.StringVar(&f.readyFile, "ready-file", "", "write the connection string to this `file` when ready")
+	fl.MarkHidden("ready-file")
+	return cmd
+}
+
+func serve(ctx context.Context, f serveFlags, out, errs io.Writer) error {
+	if runtime.GOOS != "linux" {
+		return cannot("run it on a Linux server", "serve needs Linux: no other system lets a program answer in all the protocols")
+	}
+	cfg, err := f.config(errs)
+	if err != nil {
+		return err
+	}
+	place, err := whereabouts(sock.Kernel{}, f.advertise)
+	if err != nil {
+		return err
+	}
+	dir := f.stateDir
+	if dir == "" {
+		dir = stateDir(os.Getenv, os.Geteuid())
+	}
+	if cfg.State, err = testserver.OpenState(dir, testserver.StateOptions{TTL: f.tokenValid}); err != nil {
+		return cannot("choose another place with --state-dir", "%w", err)
+	}
+	if f.newToken {
+		if err := cfg.State.NewAccess(); err != nil {
+			return err
+		}
+	}
+	server := testserver.New(cfg)
+	if err := server.Start(context.WithoutCancel(ctx)); err != nil {
+		_, _, hint, _ := sock.Refusal(err)
+		return cannot(hint, "%w", err)
+	}
+	defer server.Close()
+	link := cfg.State.ConnString(place.host, f.linkInString())
+	if _, err := wire.ParseConnString(link.String()); err != nil {
+		return wrongUsage("give a host name or an address, without a port", "--advertise %.80q is no host: %w", place.host, err)
+	}
+	tellReady(out, server.Status(), place, cfg.State.AccessExpires(), link)
+	if err := writeReady(f.readyFile, link.String()+"\n"); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	fmt.Fprintln(errs, "vpncheck: stopping")
+	return server.Close()
+}
+
+func (f serveFlags) config(errs io.Writer) (testserver.Config, error) {
+	cfg := testserver.Config{Net: sock.Kernel{}, ControlPort: f.controlPort, Build: version(), Log: slog.New(slog.DiscardHandler)}
+	if f.verbose {
+		cfg.Log = slog.New(slog.NewTextHandler(errs, nil))
+	}
+	for _, text := range f.listen {
+		a, err := netip.ParseAddr(text)
+		if err != nil {
+			return cfg, wrongUsage("give an address of this machine, as --listen 198.51.100.10", "--listen %.80q is no address", text)
+		}
+		cfg.Addresses = append(cfg.Addresses, a.Unmap())
+	}
+	for _, p := range f.linkPort {
+		if p == 0 || p > 65535 {
+			return cfg, wrongUsage("", "--link-port %d is not between 1 and 65535", p)
+		}
+		cfg.LinkPorts = append(cfg.LinkPorts, uint16(p))
+	}
+	if f.tokenValid < 0 {
+		return cfg, wrongUsage("leave it out for a connection string that stays valid", "--token-valid %s lies in the past", f.tokenValid)
+	}
+	for _, p := range protocols {
+		cfg.Responders = append(cfg.Responders, p.responder())
+	}
+	return cfg, nil
+}
+
+// linkInString is the port that the connection string must name: none if a client finds it by itself.
+func (f serveFlags) linkInString() uint16 {
+	for _, p := range f.linkPort {
+		if p == 443 || p == 8443 {
+			return 0
+		}
+	}
+	if len(f.linkPort) == 0 {
+		return 0
+	}
+	return uint16(f.linkPort[0])
+}
+
+// stateDir is where the state lives if nobody says otherwise.
+func stateDir(env func(string) string, uid int) string {
+	if dirs := env("STATE_DIRECTORY"); dirs != "" { // systemd
+		return strings.Split(dirs, ":")[0]
+	}
+	if uid == 0 {
+		return "/var/lib/vpncheck"
+	}
+	if dir := env("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "vpncheck")
+	}
+	return filepath.Join(env("HOME"), ".local", "state", "vpncheck")
+}
+
+// writeReady tells whoever started us. A pipe is written to as it is, a file appears with all its content at once.
+func writeReady(name, text string) error {
+	if name == "" {
+		return nil
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			return fmt.Errorf("saying that we are ready: %w", err)
+		}
+		defer f.Close()
+		_, err = io.WriteString(f, text)
+		return err
+	}
+	return replaceFile(name, func(w io.Writer) error { _, err := io.WriteString(w, text); return err })
+}
