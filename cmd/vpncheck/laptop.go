@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"runtime"
+
+	"vpncheck/probe"
+	"vpncheck/probe/sock"
+	"vpncheck/probe/witness"
+)
+
+// lookAround puts together what the witnesses know of the way to an address.
+func lookAround(n sock.Net) func(netip.Addr) probe.LaptopFacts {
+	return func(server netip.Addr) probe.LaptopFacts {
+		way, near, gw := witness.VPN(n, server), witness.OnLink(server), witness.Gateway()
+		f := probe.LaptopFacts{OS: runtime.GOOS, Local: way.Source, Interface: way.Interface, Gateway: gw.V4.Address, OnLink: near.OnLink}
+		if server.Is6() {
+			f.Gateway = gw.V6.Address
+		}
+		if way.VPN {
+			f.VPN = way.Interface
+		}
+		return f
+	}
+}
+
+// signIn says whether a sign-in page stands before the internet, and where one signs in. A web server of its own on the VPN server is none:
+// whoever catches all web pages answers also for an address at which nobody can be.
+func signIn(ctx context.Context, host string) (string, bool) {
+	if a, err := netip.ParseAddr(host); err == nil && a.Is6() {
+		host = "[" + host + "]"
+	}
+	nowhere := make(chan witness.Sign, 1)
+	go func() { nowhere <- witness.Portal(ctx, "http://"+nobody(true).String()+"/", "") }()
+	server := witness.Portal(ctx, (&url.URL{Scheme: "http", Host: host, Path: "/"}).String(), "")
+	if !server.Portal {
+		return "", false
+	}
+	if server.Status == http.StatusNetworkAuthenticationRequired {
+		return server.Location, true
+	}
+	proof := <-nowhere
+	if !proof.Looked {
+		return "", false
+	}
+	if server.Location == "" {
+		return proof.Location, true
+	}
+	return server.Location, true
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vpncheck/probe"
+	"vpncheck/probe/sock"
+	"vpncheck/probe/wire"
+	"vpncheck/report"
+	"vpncheck/report/view"
+)
+
+// runFlags are those of "vpncheck run", each called as its flag.
+type runFlags struct {
+	outputFlags
+	only      []string
+	family    string
+	timeout   time.Duration
+	events    string
+	prove     bool
+	portalURL string
+}
+
+const connEnv = "VPNCHECK_SERVER"
+
+func newRun() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run [STRING]",
+		Short: "Test the way from this computer to a server",
+		Long: `run tests the way from this computer to a server on which "vpncheck serve" runs, and says of each VPN protocol what became of it.
+
+STRING is the connection string that "vpncheck serve" prints, vpncheck://HOST/CODE. It can also come from the environment variable
+` + connEnv + `, or with - from standard input. It is a secret: it is never printed and is in no report.
+
+Without STRING, run looks at this computer and its network only.
+
+It needs root, or on Linux: sudo setcap cap_net_raw,cap_net_bind_service+ep vpncheck. Without, it says what it could not ask.
+
+` + exitCodes,
+		Example: `  sudo vpncheck run vpncheck://vpn.example.com/CODE
+  sudo vpncheck run -o report.json vpncheck://vpn.example.com/CODE
+  vpncheck run`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			return f.run(ctx, args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f.add(cmd)
+	fl := cmd.Flags()
+	f.addOnly(cmd)
+	fl.StringVar(&f.family, "family", "", "use IPv`4|6` only (default IPv4 if the server has it)")
+	fl.DurationVar(&f.timeout, "timeout", 0, "end after this `duration` with what is known by then")
+	fl.BoolVar(&f.prove, "prove", false, "come only to prove to the server that packets arrive")
+	fl.StringVar(&f.portalURL, "portal-url", knownPage, "without STRING: the `page` that says whether a sign-in page stands in the way")
+	fl.MarkHidden("prove")
+	fl.MarkHidden("portal-url")
+	cmd.RegisterFlagCompletionFunc("family", cobra.FixedCompletions([]string{"4", "6"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// addOnly adds the flags that demo has too.
+func (f *runFlags) addOnly(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringSliceVar(&f.only, "only", nil, "test these `protocols` only ("+strings.Join(protocolIDs(), ",")+")")
+	fl.StringVar(&f.events, "events", "", "write what happens to this `file`, as JSON lines; with - to standard output, and the text to standard error")
+	cmd.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(protocolIDs(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+func (f *runFlags) run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	probes, along, err := choose(f.only)
+	if err != nil {
+		return err
+	}
+	if f.family != "" && f.family != "4" && f.family != "6" {
+		return wrongUsage("the known ones are 4, 6", "--family: there is no IPv%.20s", f.family)
+	}
+	link, given, err := connString(args, os.Getenv(connEnv), in)
+	if err != nil {
+		return err
+	}
+	if !given {
+		return f.local(ctx, out, errs)
+	}
+	if len(along) > 0 {
+		fmt.Fprintf(errs, "vpncheck: testing %s too: the reasons of what you asked for depend on it\n", strings.Join(along, ", "))
+	}
+	return f.session(ctx, link, probes, out, errs)
+}
+
+// connString takes the connection string from the command line or the environment. A mail program's line break in it makes more than one
+// argument of it.
+func connString(args []string, env string, in io.Reader) (c wire.ConnString, given bool, err error) {
+	text := env
+	if len(args) > 0 {
+		text = strings.Join(args, " ")
+	} else if env == "" {
+		return c, false, nil
+	}
+	if text == "-" {
+		b, err := io.ReadAll(io.LimitReader(in, 4<<10))
+		if err != nil {
+			return c, false, cannot("", "reading the connection string from standard input: %w", err)
+		}
+		text = string(b)
+	}
+	c, err = wire.ParseConnString(text)
+	var bad *wire.ConnStringError
+	if errors.As(err, &bad) {
+		return c, false, &failure{exitUsage, bad, bad.Hint()}
+	}
+	return c, true, err
+}
+
+// session tests the way to the server, and shows what came of it.
+func (f *runFlags) session(ctx context.Context, link wire.ConnString, probes []probe.Probe, out, errs io.Writer) error {
+	ev, err := openEvents(f.events, out)
+	if err != nil {
+		return err
+	}
+	if f.events == "-" {
+		out = errs
+	}
+	show := newLive(errs, f.options(errs), probes)
+	show.line("connecting to " + report.Clean(link.Host, 60))
+	on := func(e probe.Event) { ev.on(e); show.on(e) }
+	rep := report.New(f.hold(ctx, link, probes, on), probes, report.Tool{Name: "vpncheck", Version: version()})
+	show.clear()
+	if err := ev.end(); err != nil {
+		return err
+	}
+	if f.format == "text" && len(rep.Summary.Works)+len(rep.Summary.Fails) > 0 {
+		fmt.Fprintln(errs)
+	}
+	if err := f.write(out, judged{rep}); err != nil {
+		return err
+	}
+	if interrupted(ctx) {
+		return exit(exitInterrupted)
+	}
+	return exit(f.asked(rep).ExitCode())
+}
+
+// hold is the whole of the core, from a connection string to a result.
+func (f *runFlags) hold(ctx context.Context, link wire.ConnString, probes []probe.Probe, on func(probe.Event)) probe.Result {
+	if f.timeout > 0 {
+		limited, cancel := context.WithTimeout(ctx, f.timeout)
+		defer cancel()
+		ctx = limited
+	}
+	net := sock.Kernel{}
+	cfg := probe.Config{
+		Net: net, Host: link.Host, Port: link.Port, Access: link.Access, Pin: link.Pin, Build: version(), Prove: f.prove,
+		Look: lookAround(net), Portal: signIn,
+	}
+	switch f.family {
+	case "4":
+		cfg.Family = 4
+	case "6":
+		cfg.Family = 6
+	}
+	return probe.Run(ctx, probe.Open(ctx, cfg), probes, on)
+}
+
+// asked is the report without the protocols that were only tested along.
+func (f *runFlags) asked(r report.Report) report.Report {
+	if len(f.only) == 0 {
+		return r
+	}
+	r.Protocols = slices.DeleteFunc(slices.Clone(r.Protocols), func(p report.Protocol) bool {
+		return !slices.ContainsFunc(f.only, func(id string) bool { return strings.EqualFold(strings.TrimSpace(id), p.ID) })
+	})
+	return r
+}
+
+// judged is a report with verdicts.
+type judged struct{ report.Report }
+
+func (j judged) writeText(w io.Writer, o view.Options) error { return view.Text(w, j.Report, o) }
+func (j judged) writeJSON(w io.Writer) error                 { return j.WriteJSON(w) }
