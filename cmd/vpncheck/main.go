@@ -51,7 +51,7 @@ packets were changed on the way, who stopped it, and what to do.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return wrongUsage(`see "`+cmd.CommandPath()+` --help"`, "%w", err)
 	})
-	root.AddCommand(newRun(), newServe(), newReport())
+	root.AddCommand(newRun(), newServe(), newReport(), newDemo())
 	return root
 }
 

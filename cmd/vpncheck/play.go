@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"vpncheck/probe"
+	"vpncheck/report"
+	"vpncheck/testserver/netlab"
+)
+
+// A play is a lab in which this program plays all the parts: the server, the neighbour who proves it, and the laptop.
+type play struct {
+	lab  *netlab.Lab
+	dir  string
+	link string // the connection string
+	cast []*actor
+}
+
+// An actor is this program again, on one of the lab's hosts.
+type actor struct {
+	cmd   *exec.Cmd
+	stdin io.Closer // closing it asks the actor to end
+	said  bytes.Buffer
+	gone  chan struct{}
+}
+
+const (
+	entrance = 20 * time.Second // for the server to be ready
+	farewell = 5 * time.Second  // for an actor to end when asked
+)
+
+// stage builds a lab and brings the server on, proven if the router has a neighbour.
+func stage(ctx context.Context, r netlab.Router, built func(*netlab.Lab)) (*play, error) {
+	lab, err := netlab.Build(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	p := &play{lab: lab}
+	built(lab)
+	if p.dir, err = os.MkdirTemp("", "vpncheck-demo-"); err == nil {
+		err = p.serve(ctx)
+	}
+	if err == nil && r.Neighbour {
+		err = p.prove(ctx)
+	}
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// start brings an actor on. Its standard error is kept.
+func (p *play) start(host netlab.Host, stdout io.Writer, extra []*os.File, args ...string) (*actor, error) {
+	a := &actor{gone: make(chan struct{})}
+	a.cmd = &exec.Cmd{
+		Path: "/proc/self/exe", Args: append([]string{os.Args[0]}, args...), Stdout: stdout, Stderr: &a.said, ExtraFiles: extra,
+		Env: append(os.Environ(), untilEOF+"=1", connEnv+"="+p.link),
+	}
+	stdin, err := a.cmd.StdinPipe()
+	if err != nil {
+		return nil, fmt.Errorf("starting %s on %s: %w", args[0], host, err)
+	}
+	a.stdin = stdin
+	if err := p.lab.Start(host, a.cmd); err != nil {
+		return nil, err
+	}
+	go func() { defer close(a.gone); a.cmd.Wait() }()
+	p.cast = append(p.cast, a)
+	return a, nil
+}
+
+// wait waits for an actor to end, and asks it to when ctx is done. It returns its exit status.
+func (a *actor) wait(ctx context.Context) int {
+	select {
+	case <-a.gone:
+	case <-ctx.Done():
+		a.stop()
+	}
+	return a.cmd.ProcessState.ExitCode()
+}
+
+// stop asks an actor to end, and then sees to it.
+func (a *actor) stop() {
+	a.stdin.Close()
+	select {
+	case <-a.gone:
+	case <-time.After(farewell):
+		a.cmd.Process.Kill()
+		<-a.gone
+	}
+}
+
+// serve brings the server on and waits until it is ready.
+func (p *play) serve(ctx context.Context) error {
+	ready, write, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("starting the server: %w", err)
+	}
+	defer ready.Close()
+	a, err := p.start(netlab.Server, nil, []*os.File{write}, "serve", "--state-dir", filepath.Join(p.dir, "state"),
+		"--advertise", p.lab.Addr(netlab.Server).String(), "--ready-file", "/dev/fd/3")
+	write.Close()
+	if err != nil {
+		return err
+	}
+	line := make(chan string, 1)
+	go func() {
+		text, _ := bufio.NewReader(ready).ReadString('\n')
+		line <- strings.TrimSpace(text)
+	}()
+	select {
+	case p.link = <-line:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(entrance):
+	}
+	if p.link == "" {
+		a.stop()
+		return fmt.Errorf("the demo's server did not start: %s", a.last())
+	}
+	return nil
+}
+
+// prove lets the neighbour show the server that packets arrive.
+func (p *play) prove(ctx context.Context) error {
+	a, err := p.start(netlab.Neighbour, nil, nil, "run", "--prove")
+	if err != nil {
+		return err
+	}
+	if code := a.wait(ctx); code != 0 && ctx.Err() == nil {
+		return fmt.Errorf("the demo's neighbour could not prove the server (exit status %d): %s", code, a.last())
+	}
+	return context.Cause(ctx)
+}
+
+// laptop runs the test itself.
+func (p *play) laptop(ctx context.Context, only []string, on func(probe.Event)) (report.Report, error) {
+	name := filepath.Join(p.dir, "report.json")
+	args := []string{"run", "--events", "-", "-o", name}
+	if len(only) > 0 {
+		args = append(args, "--only", strings.Join(only, ","))
+	}
+	out, in := io.Pipe()
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for d := json.NewDecoder(out); ; {
+			var e probe.Event
+			if d.Decode(&e) != nil {
+				io.Copy(io.Discard, out)
+				return
+			}
+			on(e)
+		}
+	}()
+	a, err := p.start(netlab.Laptop, in, nil, args...)
+	if err != nil {
+		return report.Report{}, err
+	}
+	code := a.wait(ctx)
+	in.Close()
+	<-read
+	rep, err := readReport(name, nil)
+	if err != nil {
+		return rep, fmt.Errorf("the demo's laptop made no report (exit status %d): %s", code, a.last())
+	}
+	return rep, nil
+}
+
+// last is the last thing that an actor said before it ended.
+func (a *actor) last() string {
+	lines := strings.Split(strings.TrimSpace(a.said.String()), "\n")
+	return strings.TrimPrefix(strings.Join(lines[max(0, len(lines)-2):], "; "), "vpncheck: error: ")
+}
+
+// close ends everything that was started, and removes what was written.
+func (p *play) close() error {
+	for i := len(p.cast) - 1; i >= 0; i-- {
+		p.cast[i].stop()
+	}
+	return errors.Join(p.lab.Close(), os.RemoveAll(p.dir))
+}
+
+// both hands an event to a program and to a person.
+type both struct {
+	ev   *events
+	show *live
+}
+
+func (b both) on(e probe.Event) { b.ev.on(e); b.show.on(e) }
