@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -55,12 +56,16 @@ func sayTries(a args, fa facts) string {
 	if s, ok := a.number("seconds"); ok && s > 0 {
 		in = " in " + seconds(s)
 	}
-	arrived := fmt.Sprintf("%.0f of them arrived at the server", a.count("arrived"))
-	if _, ok := a["arrived"]; !ok {
-		arrived = "how many arrived is not known"
+	were := "were"
+	if a.count("replied") == 1 {
+		were = "was"
 	}
-	return fmt.Sprintf("%s%s%s; %s, %.0f were answered there, %s came back.", fa.head(a), count(a.count("tries"), "try", "tries"), in, arrived,
-		a.count("replied"), count(a.count("returned"), "answer", "answers"))
+	server := fmt.Sprintf("at the server %.0f arrived and %.0f %s answered", a.count("arrived"), a.count("replied"), were)
+	if _, ok := a["arrived"]; !ok {
+		server = "the server could not see how many arrived"
+	}
+	return fmt.Sprintf("%s%s%s; %s; %s came back.", fa.head(a), count(a.count("tries"), "try", "tries"), in, server,
+		count(a.count("returned"), "answer", "answers"))
 }
 
 func sayChance(a args, _ facts) string {
@@ -73,10 +78,16 @@ func sayChance(a args, _ facts) string {
 	case p < 1e-9:
 		chance = "less than 1 in 1,000,000,000"
 	default:
-		chance = "1 in " + thousands(math.Floor(1/p))
+		chance = "1 in " + thousands(round(1/p))
 	}
 	return fmt.Sprintf("The chance that this is only ordinary packet loss is %s: of %s in the same time, %.0f went lost.",
 		chance, count(a.count("control"), "control packet", "control packets"), a.count("lost"))
+}
+
+// round keeps two digits: a chance is no exact thing.
+func round(n float64) float64 {
+	unit := math.Pow(10, max(0, math.Floor(math.Log10(n))-1))
+	return math.Round(n/unit) * unit
 }
 
 func sayProof(a args, _ facts) string {
@@ -115,19 +126,26 @@ func sayGREv0(a args, _ facts) string {
 }
 
 func sayChange(a args, _ facts) string {
-	field, where := fieldName(a.text("field", 40)), capital(way(a.text("way", 10)))
+	field, where := fieldName(cmp.Or(a.text("field", 40), "packet")), capital(way(a.text("way", 10)))
 	before, after := a.text("before", 80), a.text("after", 80)
 	if a.text("field", 40) == "payload" {
 		return fmt.Sprintf("%s the payload was changed, from byte %s on.", where, a.text("offset", 20))
 	}
+	if a.text("field", 40) == addressesField {
+		return fmt.Sprintf("The server sees the call come from %s and the tunnel from %s.", before, after)
+	}
 	if before == "" && after == "" {
 		return fmt.Sprintf("%s the %s was changed.", where, field)
 	}
-	return fmt.Sprintf("%s the %s %s became %s.", where, field, before, after)
+	times := ""
+	if n, ok := a.number("count"); ok && n > 1 {
+		times = fmt.Sprintf(" (%.0f times like this)", n)
+	}
+	return fmt.Sprintf("%s the %s %s became %s%s.", where, field, before, after, times)
 }
 
 func sayStopped(a args, _ facts) string {
-	return fmt.Sprintf("Flow %s stopped after %s.", a.text("flow", 20), plural(a.count("after"), "packet"))
+	return fmt.Sprintf("Conversation %s stopped after %s.", cmp.Or(a.text("flow", 20), "1"), plural(a.count("after"), "answer"))
 }
 
 func sayStranger(a args, _ facts) string {
@@ -143,8 +161,11 @@ func sayStranger(a args, _ facts) string {
 
 func sayRefused(a args, _ facts) string {
 	how := a.text("how", 40)
-	if how == "reset" {
-		how = "TCP reset"
+	switch how {
+	case "reset":
+		how = "by a TCP reset"
+	case "":
+		how = "how is not known"
 	}
 	if n, ok := a.number("tries"); ok {
 		return fmt.Sprintf("%s were refused in the server's name (%s).", capital(count(n, "try", "tries")), how)
@@ -153,7 +174,7 @@ func sayRefused(a args, _ facts) string {
 }
 
 func saySendErr(a args, _ facts) string {
-	return fmt.Sprintf("This laptop refused to send: %s.", a.text("error", 200))
+	return fmt.Sprintf("This laptop refused to send: %s.", cmp.Or(a.text("error", 200), "it does not say why"))
 }
 
 func sayVoid(a args, _ facts) string {
@@ -195,6 +216,9 @@ func sayWhy(a args, _ facts) string {
 	why, hint := a.text("why", 300), a.text("hint", 300)
 	if hint != "" {
 		hint = " What would help: " + hint
+	}
+	if why == "" {
+		return "No reason was given." + hint
 	}
 	return "The reason given: " + why + "." + hint
 }

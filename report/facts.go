@@ -1,11 +1,11 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
-	"math"
+	"maps"
 	"strconv"
 	"strings"
-	"time"
 
 	"vpncheck/probe"
 	"vpncheck/probe/wire"
@@ -17,6 +17,7 @@ type facts struct {
 	title  string
 	stages map[string]string // titles by id
 	fill   map[string]string // by placeholder, without the braces
+	blind  map[string]bool   // the exchanges of which the server could not tell whether they arrived
 }
 
 // placeholders are all that the catalogue may use. Those that say "or empty" bring their own leading space.
@@ -25,27 +26,32 @@ type facts struct {
 //	untried "PPTP was not tried", or "Nothing was tried"
 //	during  "PPTP was being tried", or "the check was under way"
 //	decided "PPTP", or "everything"
-//	stage   the title of the stage that decided
+//	stuck   "At the tunnel (GRE), PPTP", or "GRE" where there is but one stage
+//	gre     "GRE packets, in which PPTP carries its data,", or "GRE packets" of GRE itself
 //	tries   " (0 of 8 answers; 8 of 8 arrived at the server)", or empty
 //	server  the server's name or address
 //	why     " The reason given: ... .", or empty
 //	hint    " To allow it: ... .", or empty
 //	vpn     " (wg0)", or empty
 //	change  " (on the way out, at byte 12)", or empty
-//	after   " after 6 packets", or empty
+//	after   " after 6 answers", or empty
 //	silent  why our own server kept silent, or empty
 //	from    " at 192.0.2.1", or empty
 //	local   the laptop's address, or "this laptop's address"
 //	portal  " at http://...", or empty
-var placeholders = []string{"title", "untried", "during", "decided", "stage", "tries", "server", "why", "hint", "vpn", "change", "after", "silent", "from", "local", "portal"}
+var placeholders = []string{"title", "untried", "during", "decided", "stuck", "gre", "tries", "server", "why", "hint", "vpn", "change", "after", "silent", "from", "local", "portal"}
 
 func newFacts(title string) facts {
-	fa := facts{title: title, fill: make(map[string]string)}
+	fa := facts{title: title, fill: make(map[string]string), blind: make(map[string]bool)}
 	fa.fill["title"] = title
 	fa.fill["untried"] = title + " was not tried"
 	fa.fill["during"] = title + " was being tried"
 	fa.fill["decided"] = title
-	fa.fill["stage"] = "the conversation"
+	fa.fill["stuck"] = title
+	fa.fill["gre"] = "GRE packets"
+	if title != "GRE" {
+		fa.fill["gre"] += ", in which " + title + " carries its data,"
+	}
 	fa.fill["server"] = "the server"
 	fa.fill["local"] = "this laptop's address"
 	return fa
@@ -76,10 +82,16 @@ func gather(info probe.Info, f probe.Finding, o probe.Observation, c probe.Circu
 	for _, s := range info.Stages {
 		fa.stages[s.ID] = s.Title
 	}
-	if f.Stage != "" {
-		fa.fill["stage"] = fa.stage(f.Stage)
+	if f.Stage != "" && len(info.Stages) > 1 {
+		fa.fill["stuck"] = "At " + fa.stage(f.Stage) + ", " + fa.title
+	}
+	for _, e := range o.Exchanges {
+		fa.blind[e.ID] = e.Arrived.State == wire.Blind && e.Returned.State != wire.Seen
 	}
 	fa.circumstances(c)
+	if len(o.Exchanges) > 0 {
+		fa.fill["untried"] = fa.title + " could be tried only in part"
+	}
 	if o.Refused != nil {
 		fa.said(map[string]any{"why": o.Refused.Why, "hint": o.Refused.Hint})
 	}
@@ -125,11 +137,15 @@ func (fa facts) said(a args) {
 
 // add takes up one piece of evidence.
 func (fa facts) add(e probe.Evidence, f probe.Finding) {
-	a := args(e.Args)
+	a := fa.visible(e.Args, e.Exchanges)
 	switch e.Reason {
 	case probe.EvTries:
-		if stage := a.text("stage", 60); stage == "" || f.Stage == "" || stage == f.Stage || stage == fa.stage(f.Stage) || fa.stages == nil {
+		if stage := a.text("stage", 60); stage == "" || f.Stage == "" || stage == f.Stage || stage == fa.stage(f.Stage) || len(fa.stages) == 0 {
 			fa.fill["tries"] = tries(a, f.Verdict)
+		}
+	case probe.EvRefused:
+		if n := a.count("tries"); n > 0 {
+			fa.fill["tries"] = fmt.Sprintf(" (%.0f of %.0f tries)", n, n)
 		}
 	case probe.EvWhy:
 		fa.said(a)
@@ -139,7 +155,7 @@ func (fa facts) add(e probe.Evidence, f probe.Finding) {
 		fa.fill["silent"] = silent(a.text("why", 40))
 	case probe.EvStopped:
 		if n, ok := a.number("after"); ok {
-			fa.fill["after"] = fmt.Sprintf(" after %s", plural(n, "packet"))
+			fa.fill["after"] = fmt.Sprintf(" after %s", plural(n, "answer"))
 		}
 	case probe.EvStranger:
 		if from := a.text("from", 60); from != "" {
@@ -152,19 +168,36 @@ func (fa facts) add(e probe.Evidence, f probe.Finding) {
 	}
 }
 
+// visible takes out what the server could not see: a tally counts it as not arrived.
+func (fa facts) visible(data map[string]any, exchanges []string) args {
+	for _, id := range exchanges {
+		if !fa.blind[id] {
+			return data
+		}
+	}
+	if len(exchanges) == 0 {
+		return data
+	}
+	out := args(maps.Clone(data))
+	delete(out, "arrived")
+	return out
+}
+
 // tries says how far the tries came, in the terms that the verdict is about.
 func tries(a args, v probe.Verdict) string {
 	n, ok := a.number("tries")
 	if !ok || n == 0 {
 		return ""
 	}
-	arrived, _ := a.number("arrived")
+	arrived, told := a.number("arrived")
 	returned, _ := a.number("returned")
-	switch v {
-	case probe.Passed:
+	switch {
+	case v == probe.Passed:
 		return fmt.Sprintf(" (%.0f of %.0f were answered)", returned, n)
-	case probe.BlockedOut, probe.Hijacked:
-		return fmt.Sprintf(" (%.0f of %.0f arrived)", arrived, n)
+	case !told:
+		return fmt.Sprintf(" (%.0f of %.0f answers)", returned, n)
+	case arrived == 0 && returned == 0:
+		return fmt.Sprintf(" (0 of %.0f arrived)", n)
 	}
 	return fmt.Sprintf(" (%.0f of %.0f answers; %.0f of %.0f arrived at the server)", returned, n, arrived, n)
 }
@@ -175,73 +208,6 @@ func (fa facts) stage(id string) string {
 		return t
 	}
 	return Clean(id, 40)
-}
-
-// args reads Evidence.Args, whose numbers are float64 if they came from JSON.
-type args map[string]any
-
-func (a args) number(key string) (float64, bool) {
-	n, ok := a.float(key)
-	return n, ok && math.Abs(n) < 1e12 // a report from elsewhere may say anything
-}
-
-func (a args) float(key string) (float64, bool) {
-	switch v := a[key].(type) {
-	case float64:
-		return v, true
-	case int:
-		return float64(v), true
-	case int64:
-		return float64(v), true
-	case uint8:
-		return float64(v), true
-	case uint16:
-		return float64(v), true
-	case uint32:
-		return float64(v), true
-	case time.Duration:
-		return v.Seconds(), true
-	}
-	return 0, false
-}
-
-// count is a number, or 0 if there is none.
-func (a args) count(key string) float64 {
-	n, _ := a.number(key)
-	return n
-}
-
-func (a args) yes(key string) bool {
-	b, _ := a[key].(bool)
-	return b
-}
-
-// text is any value as clean text of bounded length; empty if there is none.
-func (a args) text(key string, limit int) string {
-	switch v := a[key].(type) {
-	case nil:
-		return ""
-	case string:
-		return Clean(v, limit)
-	case float64:
-		return Clean(strconv.FormatFloat(v, 'f', -1, 64), limit)
-	case []any, []string, []int:
-		return Clean(strings.Trim(fmt.Sprint(v), "[]"), limit)
-	default:
-		return Clean(fmt.Sprint(v), limit)
-	}
-}
-
-// time reads a time that is one, or its text.
-func (a args) time(key string) (time.Time, bool) {
-	switch v := a[key].(type) {
-	case time.Time:
-		return v, true
-	case string:
-		t, err := time.Parse(time.RFC3339Nano, v)
-		return t, err == nil
-	}
-	return time.Time{}, false
 }
 
 func plural(n float64, noun string) string {
@@ -274,5 +240,5 @@ func carrier(a args) string {
 	if title := carriers[wire.Carrier(id)]; title != "" {
 		return title
 	}
-	return id
+	return cmp.Or(id, "this protocol")
 }

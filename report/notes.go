@@ -102,7 +102,8 @@ func sayNAT(a args, _ facts) string {
 	if local == "" || public == "" {
 		return "This laptop is behind a router that translates its address (NAT)."
 	}
-	return fmt.Sprintf("This laptop is behind a router that translates its address (NAT): it is %s at home, and the server sees %s.", local, public)
+	return fmt.Sprintf("This laptop is behind a router that translates its address (NAT): its own address is %s, and the server "+
+		"sees %s.", local, public)
 }
 
 func sayUDPFiltered(a args, _ facts) string {

@@ -115,12 +115,15 @@ func protocol(p probe.Probe, f probe.Finding, o probe.Observation, c probe.Circu
 	}
 	fa := gather(info, f, o, c)
 	w := explain(f.Verdict, f.Reason, fa)
+	if s, ok := stopWords(c); ok && f.Reason == probe.NoSession {
+		w.Next = s.Next
+	}
 	out := Protocol{
 		ID: f.Protocol, Title: info.Title, Verdict: f.Verdict, Reason: f.Reason, Sentence: w.Sentence, Stage: f.Stage,
 		Parts: parts(f, o, fa), Next: w.Next, Weak: weak(info), Observation: o,
 	}
 	for _, e := range f.Because {
-		out.Because = append(out.Because, Note{e.Reason, e.Args, evidence(e.Reason, e.Args, fa), e.Exchanges})
+		out.Because = append(out.Because, Note{e.Reason, e.Args, evidence(e.Reason, fa.visible(e.Args, e.Exchanges), fa), e.Exchanges})
 	}
 	if len(info.Stages) > 0 {
 		out.Stages = make(map[string]string)
@@ -128,7 +131,7 @@ func protocol(p probe.Probe, f probe.Finding, o probe.Observation, c probe.Circu
 	for _, s := range info.Stages {
 		out.Stages[s.ID] = s.Title
 	}
-	out.Translation = translation(p, f, o)
+	out.Translation = translation(p, o)
 	return out
 }
 

@@ -8,20 +8,23 @@ import (
 	"vpncheck/probe"
 )
 
+// addressesField is what probe.PPTP calls the difference between the addresses of the call and of its tunnel.
+const addressesField = "source address (call, tunnel)"
+
 // rows makes at most two rows of each field: one of the packets that kept it, one of those in which it changed.
 func rows(all []crossing) []Row {
 	type key struct {
-		stage, way, field string
-		same              bool
+		over, way, field string
+		same             bool
 	}
 	index := make(map[key]int)
 	var out []Row
 	for _, c := range all {
-		k := key{c.stage, c.way, c.field, c.same}
+		k := key{c.over, c.way, c.field, c.same}
 		i, ok := index[k]
 		if !ok {
 			index[k] = len(out)
-			out = append(out, Row{c.stage, c.way, c.field, c.before, c.after, c.offset, c.same, false, 1, c.exchange, ""})
+			out = append(out, Row{c.over, c.way, c.field, c.before, c.after, c.offset, c.same, false, 1, c.exchange, ""})
 			continue
 		}
 		out[i].Count++
@@ -29,19 +32,22 @@ func rows(all []crossing) []Row {
 			out[i].Varies = true
 		}
 	}
-	slices.SortStableFunc(out, byStageWayField(all))
+	slices.SortStableFunc(out, byOverWayField(all))
 	for i := range out {
 		out[i].Text = out[i].say()
+		if r := out[i]; r.Field == "payload" && r.Same && slices.ContainsFunc(out, r.besides) {
+			out[i].Text = "rest of the payload kept byte for byte"
+		}
 	}
 	return out
 }
 
-// byStageWayField keeps the stages in the order of the conversation.
-func byStageWayField(all []crossing) func(a, b Row) int {
-	var stages []string
+// byOverWayField keeps what carried the packets in the order of the conversation.
+func byOverWayField(all []crossing) func(a, b Row) int {
+	var overs []string
 	for _, c := range all {
-		if !slices.Contains(stages, c.stage) {
-			stages = append(stages, c.stage)
+		if !slices.Contains(overs, c.over) {
+			overs = append(overs, c.over)
 		}
 	}
 	rank := func(r Row) int {
@@ -49,7 +55,7 @@ func byStageWayField(all []crossing) func(a, b Row) int {
 		if field < 0 {
 			field = len(fields)
 		}
-		n := slices.Index(stages, r.Stage)*2 + slices.Index([]string{probe.WayOut, probe.WayBack}, r.Way)
+		n := slices.Index(overs, r.Over)*2 + slices.Index([]string{probe.WayOut, probe.WayBack}, r.Way)
 		n = n*(len(fields)+1) + field
 		if r.Same {
 			return n*2 + 1
@@ -57,6 +63,11 @@ func byStageWayField(all []crossing) func(a, b Row) int {
 		return n * 2
 	}
 	return func(a, b Row) int { return rank(a) - rank(b) }
+}
+
+// besides says whether another row tells of a change inside the payload that was expected.
+func (r Row) besides(x Row) bool {
+	return x.Over == r.Over && x.Way == r.Way && !x.Same && (x.Field == "call-id" || !slices.Contains(fields, x.Field))
 }
 
 // say is the row in words, after "on the way out: ".
@@ -75,6 +86,8 @@ func (r Row) say() string {
 		return fmt.Sprintf("%s kept (%s)", name, Clean(r.Before, 60))
 	case r.Field == "ttl":
 		return r.sayTTL()
+	case r.Field == addressesField:
+		return fmt.Sprintf("call and tunnel come from different addresses (%s and %s)", Clean(r.Before, 60), Clean(r.After, 60))
 	case r.Varies:
 		return fmt.Sprintf("%s rewritten (%s became %s, for one)", name, Clean(r.Before, 60), Clean(r.After, 60))
 	}

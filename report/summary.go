@@ -1,6 +1,8 @@
 package report
 
 import (
+	"slices"
+
 	"vpncheck/probe"
 )
 
@@ -23,6 +25,9 @@ func summarise(ps []Protocol, c probe.Circumstances) Summary {
 	switch w, stopped := stopWords(c); {
 	case len(sorted[works])+len(sorted[fails]) == 0 && stopped:
 		s.Headline = "No check was possible: " + w.Short + "."
+		if slices.ContainsFunc(ps, func(p Protocol) bool { return p.Verdict == probe.Inconclusive }) {
+			s.Headline = "Nothing could be decided: " + w.Short + "."
+		}
 		s.Advice = capital(w.Do) + "."
 	case len(ps) == 0:
 		s.Headline, s.Advice = "Nothing was checked.", "Name at least one protocol to check."
@@ -87,7 +92,7 @@ func advice(sorted map[outcome][]Protocol, c probe.Circumstances) string {
 			}
 		}
 	}
-	return "If your VPN fails all the same, look at its server, its password and its settings."
+	return "If your VPN still fails, look at its server, password and settings."
 }
 
 // A group is protocols that share a verdict's reason and are told in one sentence.

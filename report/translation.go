@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"vpncheck/probe"
 	"vpncheck/probe/wire"
@@ -13,8 +14,8 @@ import (
 // Row says what became of one header field, or of the payload, between two ends that could both see it. A field that one end cannot
 // see has no row.
 type Row struct {
-	Stage  string `json:"stage,omitempty"`
-	Way    string `json:"way"` // "out" or "back"
+	Over   string `json:"over"` // "TCP 1723", "GRE": what carried the packets
+	Way    string `json:"way"`  // "out" or "back"
 	Field  string `json:"field"`
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
@@ -37,6 +38,8 @@ func fieldName(field string) string {
 	switch field {
 	case "call-id":
 		return "Call-ID"
+	case "server's call-id":
+		return "server's Call-ID"
 	case "ttl":
 		return "TTL"
 	case "dscp":
@@ -51,16 +54,16 @@ func fieldName(field string) string {
 
 // A crossing is one field of one packet at both ends.
 type crossing struct {
-	stage, way, field string
-	before, after     string
-	offset            int
-	same              bool
-	exchange          string
+	over, way, field string
+	before, after    string
+	offset           int
+	same             bool
+	exchange         string
 }
 
 // translation says how the packets of an observation were changed on the way; p is nil if the protocol is not known, and then bytes are
 // compared as they are.
-func translation(p probe.Probe, f probe.Finding, o probe.Observation) []Row {
+func translation(p probe.Probe, o probe.Observation) []Row {
 	var all []crossing
 	for _, e := range o.Exchanges {
 		var changes []probe.Change
@@ -74,7 +77,7 @@ func translation(p probe.Probe, f probe.Finding, o probe.Observation) []Row {
 		all = append(all, cross(e, out, e.Sent, e.Arrived, p != nil, changes)...)
 		all = append(all, cross(e, back, e.Replied, e.Returned, p != nil, changes)...)
 	}
-	return rows(append(all, keptCallID(f, all)...))
+	return rows(append(all, keptCallIDs(o, all)...))
 }
 
 // cross compares the two sightings of one packet, as far as both ends saw it.
@@ -83,8 +86,9 @@ func cross(e probe.Exchange, way string, a, b wire.Sighting, known bool, changes
 		return nil
 	}
 	var out []crossing
+	over := transport(way, a)
 	add := func(field, before, after string) {
-		out = append(out, crossing{e.Stage, way, field, before, after, 0, before == after, e.ID})
+		out = append(out, crossing{over, way, field, before, after, 0, before == after, e.ID})
 	}
 	addAddrs(add, a, b)
 	addHeader(add, a, b)
@@ -93,7 +97,7 @@ func cross(e probe.Exchange, way string, a, b wire.Sighting, known bool, changes
 		if !known {
 			changes = rawPayload(way, a.Bytes, b.Bytes)
 		}
-		out = append(out, payload(e, way, changes))
+		out = append(out, payload(e, over, way, changes))
 	}
 	for _, c := range changes {
 		if c.Way == way && (c.Field == "call-id" || !slices.Contains(fields, c.Field)) {
@@ -144,13 +148,13 @@ func onOff(b bool) string {
 }
 
 // payload says whether the payload was kept, apart from what the protocol's probe names as changes of their own.
-func payload(e probe.Exchange, way string, changes []probe.Change) crossing {
+func payload(e probe.Exchange, over, way string, changes []probe.Change) crossing {
 	for _, c := range changes {
 		if c.Way == way && c.Field == "payload" {
-			return crossing{e.Stage, way, "payload", c.Before, c.After, c.Offset, false, e.ID}
+			return crossing{over, way, "payload", c.Before, c.After, c.Offset, false, e.ID}
 		}
 	}
-	return crossing{e.Stage, way, "payload", "", "", 0, true, e.ID}
+	return crossing{over, way, "payload", "", "", 0, true, e.ID}
 }
 
 func rawPayload(way string, a, b []byte) []probe.Change {
@@ -166,22 +170,46 @@ func rawPayload(way string, a, b []byte) []probe.Change {
 	return nil
 }
 
-// keptCallID makes a crossing of the evidence that the Call-ID was kept: Changes name only what differs.
-func keptCallID(f probe.Finding, seen []crossing) []crossing {
-	if slices.ContainsFunc(seen, func(c crossing) bool { return c.field == "call-id" && c.way == probe.WayOut }) {
-		return nil
-	}
-	for _, e := range f.Because {
-		a := args(e.Args)
-		if e.Reason != probe.EvCallID || a.yes("rewritten") || len(e.Exchanges) == 0 {
+// keptCallIDs are the Call-IDs that arrived as they were sent: Changes name only what differs.
+func keptCallIDs(o probe.Observation, seen []crossing) []crossing {
+	var out []crossing
+	for _, c := range seen {
+		if c.field != "length" || c.way != probe.WayOut {
 			continue
 		}
-		for _, c := range seen {
-			if c.exchange == e.Exchanges[0] && c.way == probe.WayOut {
-				id := a.text("sent", 20)
-				return []crossing{{c.stage, c.way, "call-id", id, id, 0, true, c.exchange}}
+		for _, e := range o.Exchanges {
+			sent, ok1 := callID(e.Sent.Bytes)
+			arrived, ok2 := callID(e.Arrived.Bytes)
+			if e.ID == c.exchange && ok1 && ok2 && sent == arrived {
+				out = append(out, crossing{c.over, c.way, "call-id", sent, sent, 0, true, e.ID})
 			}
 		}
 	}
-	return nil
+	return out
+}
+
+// callID is the Call-ID that a PPTP client asks for, if this is that message.
+func callID(b []byte) (string, bool) {
+	m, _, err := wire.ParsePPTP(b)
+	ask, ok := m.(wire.OutgoingCallRequest)
+	return strconv.Itoa(int(ask.CallID)), ok && err == nil
+}
+
+// transport names what carries a packet, by the protocol and the server's port.
+func transport(way string, s wire.Sighting) string {
+	port := s.Dst.Port()
+	if way == probe.WayBack {
+		port = s.Src.Port()
+	}
+	name := map[uint8]string{6: "TCP", 17: "UDP", 47: "GRE", 50: "ESP", 51: "AH"}[s.Proto]
+	switch {
+	case s.Proto == 0:
+		name = strings.ToUpper(Clean(s.Where, 20))
+	case name == "":
+		name = fmt.Sprintf("IP protocol %d", s.Proto)
+	}
+	if port == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s %d", name, port)
 }

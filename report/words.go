@@ -67,26 +67,26 @@ func (w Words) with(fa facts) Words {
 // verdictWords stand in where there is no reason, or one that is not known.
 var verdictWords = map[probe.Verdict]Words{
 	probe.Passed: {
-		Short:    "it gets through",
+		Short:    "everything gets through",
 		Sentence: "A {title} conversation got through to the server and its answers came back, round after round{tries}.",
 	},
 	probe.Altered: {
-		Short:    "its packets are changed on the way",
+		Short:    "the packets are changed on the way",
 		Sentence: "{title} gets through, but is changed on the way so that a real VPN client fails.",
 		Do:       "try another router or another internet connection",
 	},
 	probe.BlockedOut: {
-		Short:    "it does not reach the server",
-		Sentence: "{title} does not get out: nothing of it reached the server{tries}.",
+		Short:    "nothing reaches the server",
+		Sentence: "{stuck} does not reach the server{tries}.",
 		Do:       "look for a VPN or firewall setting in your router, then ask your internet provider",
 	},
 	probe.BlockedBack: {
 		Short:    "the answers do not come back",
-		Sentence: "{title} reaches the server, but the answers do not come back{tries}.",
+		Sentence: "{stuck} reaches the server, but the answers do not come back{tries}.",
 		Do:       "look for a VPN or firewall setting in your router, then ask your internet provider",
 	},
 	probe.Stalled: {
-		Short:    "it begins and then stops",
+		Short:    "the conversation begins and then stops",
 		Sentence: "{title} begins well and stops soon afterwards, and again on a fresh try.",
 		Do:       "try another internet connection, a phone's hotspot for example",
 	},
@@ -101,7 +101,7 @@ var verdictWords = map[probe.Verdict]Words{
 		Do:       "run the check again",
 	},
 	probe.Untested: {
-		Short:    "it was not tried",
+		Short:    "no reason is known",
 		Sentence: "{title} was not tried.",
 		Do:       "run the check again",
 	},

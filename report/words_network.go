@@ -10,22 +10,22 @@ const tooBig probe.Reason = "too-big"
 var networkWords = map[probe.Reason]Words{
 	// altered
 	probe.PayloadAltered: {
-		Short:    "something on the way changes its packets",
+		Short:    "something on the way changes the packets",
 		Sentence: "{title} packets get through, but something on the way changes what is inside them{change}. A real VPN client gives up on that.",
-		Do:       "update your router's firmware; if that does not help, use another VPN type",
+		Do:       "update your router's firmware; if that fails, use another VPN",
 		Next: "Update the firmware of your router, and switch off anything in it that inspects traffic. To learn whether it is the router " +
 			"or your internet provider, run the check again through a phone's hotspot.",
 	},
 	probe.CallIDWrong: {
-		Short: "its packets come with a wrong call number",
+		Short: "packets come back with a wrong call number",
 		Sentence: "PPTP gives each call a number (the Call-ID) by which packets find their way. Something on the way writes a wrong one: " +
 			"most likely the PPTP helper of your router, or of your internet provider. A real VPN client throws such packets away.",
-		Do: "update your router's firmware; if that does not help, use another VPN type",
+		Do: "update your router's firmware; if that fails, use another VPN",
 		Next: "Update the firmware of your router. If that does not help, use another router, or a VPN type that needs no help from it: " +
 			"IKEv2, OpenVPN or WireGuard.",
 	},
 	probe.AddressesDiffer: {
-		Short: "its parts reach the server from different addresses",
+		Short: "call and tunnel come from different addresses",
 		Sentence: "The parts of one {title} connection reach the server from different public addresses. A real VPN server cannot tell that " +
 			"they belong together. Internet providers that share addresses among customers do this.",
 		Do: "ask your internet provider for a public IPv4 address of your own",
@@ -34,15 +34,15 @@ var networkWords = map[probe.Reason]Words{
 	},
 	// blocked-out
 	probe.TCPReset: {
-		Short: "its connection is refused on the way to the server",
-		Sentence: "Each try to open the {title} connection (TCP port 1723) was refused at once, and the server saw none of them{tries}. " +
-			"Something on the way refuses in its name: your router or your internet provider.",
+		Short: "the connection is refused on the way",
+		Sentence: "Each try to open the {title} connection (TCP port 1723) was refused at once{tries}. The server stood ready and got " +
+			"none of them, so something on the way refuses in its name: your router or your internet provider.",
 		Do: "allow PPTP (TCP port 1723) in your router's firewall",
 		Next: "Look in your router for a setting that blocks PPTP or TCP port 1723: firewall, parental control, \"VPN passthrough\". If there " +
 			"is none, ask your internet provider whether it blocks TCP port 1723.",
 	},
 	probe.TCP1723Dropped: {
-		Short: "its connection (TCP port 1723) is dropped on the way",
+		Short: "TCP port 1723 is blocked on the way",
 		Sentence: "The {title} connection to TCP port 1723 does not reach the server{tries}, while other traffic does. Your router or your " +
 			"internet provider drops it. Many routers do so while their \"PPTP passthrough\" is off.",
 		Do: "switch on \"PPTP passthrough\" in your router",
@@ -50,29 +50,29 @@ var networkWords = map[probe.Reason]Words{
 			"your internet provider whether it blocks TCP port 1723.",
 	},
 	probe.GREOutDropped: {
-		Short: "its GRE packets do not reach the server",
-		Sentence: "GRE packets, in which {title} carries its data, do not reach the server{tries}, though GRE from elsewhere does. Your router or " +
-			"your internet provider drops them.",
+		Short: "GRE packets do not reach the server",
+		Sentence: "{gre} do not reach the server{tries}, though GRE has reached it within the last day. Your router or your " +
+			"internet provider drops them.",
 		Do: "allow GRE in your router, or use IKEv2, OpenVPN or WireGuard",
 		Next: "Look in your router for \"PPTP passthrough\" or a firewall rule about GRE (IP protocol 47), and allow it. Mobile and shared " +
 			"connections often cannot carry GRE at all: then only a VPN without it helps, such as IKEv2, OpenVPN or WireGuard.",
 	},
 	probe.NoArrival: {
-		Short:    "it does not reach the server",
-		Sentence: "{title} does not reach the server{tries}. Your router or your internet provider stops it on its way out.",
+		Short:    "nothing of it reaches the server",
+		Sentence: "{stuck} does not reach the server{tries}. Your router or your internet provider stops it on its way out.",
 		Do:       "allow {title} in your router, or ask your internet provider",
 		Next: "Look in your router for a firewall or passthrough setting that concerns {title}. To learn whether it is the router or your " +
 			"internet provider, run the check again through a phone's hotspot.",
 	},
 	probe.LaptopFirewall: {
-		Short:    "this laptop itself refuses to send it",
+		Short:    "this laptop itself refuses to send",
 		Sentence: "This laptop refused to send {title} packets; they never left it.{why} Its own firewall or security software does that.",
 		Do:       "allow {title} in this laptop's firewall or security software",
 		Next: "Allow outgoing {title} in the firewall or security software of this laptop, or switch that off while you run the check again. " +
 			"The router is not to blame for this.",
 	},
 	tooBig: {
-		Short:    "its packets are too big for this laptop's network",
+		Short:    "packets are too big for this laptop's network",
 		Sentence: "This laptop's own network takes no packets as big as {title} sends; they never left it.{why}",
 		Do:       "set the MTU of this laptop's network back to its default",
 		Next:     "Set the MTU (the largest packet size) of this laptop's network back to its default, usually 1500.",
@@ -82,9 +82,10 @@ var networkWords = map[probe.Reason]Words{
 		Short: "your router's PPTP passthrough is off or missing",
 		Sentence: "PPTP's data packets (GRE) reach the server, but the answers do not come back{tries}. No device on the way translates PPTP's " +
 			"call number, so your router cannot tell whose the answers are: its PPTP passthrough is off or missing.",
-		Do: "switch on \"PPTP passthrough\" in your router, or use another VPN type",
+		Do: "switch on \"PPTP passthrough\" in your router, or use another VPN",
 		Next: "Switch on \"PPTP passthrough\" (also called \"VPN passthrough\" or \"PPTP ALG\") in your router and restart it. If there is no such " +
-			"setting, use a VPN type that needs no help from the router: IKEv2, OpenVPN or WireGuard.",
+			"setting, use a VPN type that needs no help from the router: IKEv2, OpenVPN or WireGuard. A second router, if there is one, needs " +
+			"the same.",
 	},
 	probe.SecondNATNoHelper: {
 		Short: "a second router, or your provider's NAT, stops it",
@@ -95,26 +96,26 @@ var networkWords = map[probe.Reason]Words{
 			"a plain modem (\"bridge mode\"). If the second one is your internet provider's, ask for a public IPv4 address of your own.",
 	},
 	probe.GREBackDropped: {
-		Short: "the answers to its GRE packets do not come back",
-		Sentence: "GRE packets, in which {title} carries its data, reach the server, but the answers do not come back{tries}. Your router or your " +
+		Short: "the answers to GRE packets do not come back",
+		Sentence: "{gre} reach the server, but the answers do not come back{tries}. Your router or your " +
 			"internet provider drops them.",
-		Do: "allow GRE in your router's firewall, or use another VPN type",
+		Do: "allow GRE in your router's firewall, or use another VPN",
 		Next: "Look in your router for \"PPTP passthrough\" and for a firewall rule about GRE (IP protocol 47), and allow it. If neither helps, " +
 			"use a VPN type that needs no GRE: IKEv2, OpenVPN or WireGuard.",
 	},
 	probe.NoReturn: {
 		Short:    "the answers do not come back",
-		Sentence: "{title} reaches the server, but the answers do not come back{tries}. Your router or your internet provider stops them.",
+		Sentence: "{stuck} reaches the server, but the answers do not come back{tries}. Your router or your internet provider stops them.",
 		Do:       "look in your router for a setting that concerns {title}",
 		Next: "Look in your router for a firewall or passthrough setting that concerns {title}. To learn whether it is the router or your " +
 			"internet provider, run the check again through a phone's hotspot.",
 	},
 	// stalled
 	probe.StoppedAfterN: {
-		Short: "it begins well and is then cut off",
+		Short: "the conversation begins well and is then cut off",
 		Sentence: "{title} begins well and stops{after}, and again on a fresh try. Something on the way lets the opening through and cuts off " +
 			"what follows: your router or your internet provider.",
-		Do: "try another internet connection, or another VPN type",
+		Do: "try another internet connection, or another VPN",
 		Next: "Run the check again through a phone's hotspot. If {title} works there, the router or the internet provider here cuts it off: update the " +
 			"router's firmware, look in it for limits or inspection of traffic, then ask the provider.",
 	},

@@ -39,7 +39,7 @@ var sessionWords = map[probe.Reason]Words{
 		Short: "{server} is not the server of this connection string",
 		Sentence: "Something answers at {server}, but it cannot prove that it is the server of your connection string. The server may have been set " +
 			"up anew, or something on the way answers in its place.{why}",
-		Do: "ask for a fresh connection string; if this stays, distrust this network",
+		Do: "ask for a fresh connection string, or try another network",
 		Next: "Ask the one who runs the test server for a fresh connection string. If the same one works from another network, then something in this " +
 			"network answers in the server's place.",
 	},

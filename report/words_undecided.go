@@ -5,10 +5,10 @@ import "vpncheck/probe"
 // undecidedWords explain why there was a question and no answer to it.
 var undecidedWords = map[probe.Reason]Words{
 	probe.ServerUnproven: {
-		Short: "the fault may be at the server, where it never arrived",
-		Sentence: "Nothing of {title} reached the server{tries}. But nobody else's reached it in the last 24 hours either, so the fault may " +
-			"as well be the server's own firewall or hosting provider.",
-		Do: "run vpncheck from another network, to show that the server can be reached",
+		Short: "the fault may be at the server",
+		Sentence: "{stuck} does not reach the server{tries}. But neither has anyone else's in the last 24 hours, so the fault may as well lie with " +
+			"the server's own firewall or its hosting provider.",
+		Do: "run vpncheck once from another network, then here again",
 		Next: "Run vpncheck against the same server from another internet connection. If {title} arrives from there, run it here again. If it " +
 			"arrives from nowhere, its firewall or its hosting provider must be told to let it in.",
 	},
@@ -26,17 +26,17 @@ var undecidedWords = map[probe.Reason]Words{
 		Short: "the line loses too many packets to tell",
 		Sentence: "{title} got no clear answer{tries}. The line loses so many other packets at the same time that this may be mere " +
 			"chance.",
-		Do:   "improve the connection (a cable instead of Wi-Fi, say) and run the check again",
+		Do:   "improve the connection (by a cable, say) and run the check again",
 		Next: "Move closer to the Wi-Fi, or use a cable, and run the check again. A VPN will suffer on such a line in any case.",
 	},
 	probe.StoppedMidway: {
-		Short: "it began well and then stopped, once",
+		Short: "the conversation began well and then stopped, once",
 		Sentence: "{title} began well and then stopped{after}{tries}. It could not be tried once more on a fresh flow, so this may have been " +
 			"chance.",
 		Do: "run the check again",
 	},
 	probe.StoppedOnce: {
-		Short:    "it stopped once, and went through on a fresh try",
+		Short:    "the conversation stopped once, but not again",
 		Sentence: "{title} began well and stopped{after}; a fresh try did not stop. Something was in the way for a while.",
 		Do:       "run the check again; if it differs each time, the line is unsteady",
 	},
@@ -63,7 +63,7 @@ var undecidedWords = map[probe.Reason]Words{
 		Do:       "run the check again and let it come to its end",
 	},
 	probe.TimeUp: {
-		Short:    "the time for it was over",
+		Short:    "the time was over",
 		Sentence: "The time for the check was over before {decided} could be decided.",
 		Do:       "run the check again, with more time or fewer protocols",
 	},
@@ -77,7 +77,7 @@ var untestedWords = map[probe.Reason]Words{
 		Do:       "run vpncheck as administrator (on Linux and macOS: with sudo)",
 	},
 	probe.PortHeld: {
-		Short:    "another program holds the port that it needs",
+		Short:    "another program holds the port",
 		Sentence: "{untried}: another program holds the port that it needs.{why}{hint}",
 		Do:       "stop the other VPN program and run the check again",
 	},
@@ -87,17 +87,17 @@ var untestedWords = map[probe.Reason]Words{
 		Do:       "run vpncheck on another computer behind the same router",
 	},
 	probe.ServerNotListening: {
-		Short:    "the test server does not listen for it",
+		Short:    "the test server does not listen for that",
 		Sentence: "{untried}: the test server does not listen for it.{why}",
 		Do:       "ask the one who runs the test server to switch it on",
 	},
 	probe.IPv4Only: {
-		Short:    "it exists only on IPv4, and this check ran over IPv6",
+		Short:    "that exists on IPv4 only, and this check ran over IPv6",
 		Sentence: "{untried}: it exists only on IPv4, and this check ran over IPv6.",
 		Do:       "run the check again over IPv4",
 	},
 	probe.CouldNotAsk: {
-		Short:    "it could not be tried here",
+		Short:    "something here stood in the way",
 		Sentence: "{untried}: something on this laptop or at the server stood in the way.{why}{hint}",
 		Do:       "run the check again; if this stays, send the report along",
 	},

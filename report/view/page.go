@@ -1,6 +1,7 @@
 package view
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"unicode"
@@ -57,6 +58,14 @@ func (p *page) para(indent, hang int, label, text string, paint ...color.Attribu
 			pad += hang
 		}
 		p.write(strings.Repeat(" ", pad) + p.paint(line[:n], paint) + line[n:] + "\n")
+	}
+}
+
+// row prints a label and, at a column of its own, a text.
+func (p *page) row(indent, column int, label, text string) {
+	for _, line := range wrap(report.Clean(text, maxParagraph), p.width-indent-column, p.width-indent-column) {
+		p.write(strings.Repeat(" ", indent) + fmt.Sprintf("%-*s", column, label) + line + "\n")
+		label = ""
 	}
 }
 

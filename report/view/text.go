@@ -26,14 +26,15 @@ type Options struct {
 func Text(w io.Writer, r report.Report, o Options) error {
 	p := newPage(w, o)
 	p.summary(r)
-	if r.Circumstances.NoSession != nil {
-		p.tried(r.Circumstances.NoSession)
+	if nothing(r) {
+		p.notTried(r)
+	} else {
+		for _, x := range r.Protocols {
+			p.blank()
+			p.protocol(r, x, o)
+		}
+		p.notes(r.Notes)
 	}
-	for _, group := range together(r) {
-		p.blank()
-		p.protocol(r, group, o)
-	}
-	p.notes(r)
 	if o.Verbose {
 		p.control(r)
 	}
@@ -48,42 +49,58 @@ func (p *page) summary(r report.Report) {
 	}
 }
 
-// together puts untested protocols that have the same reason into one group: there is but one thing to say of them.
-func together(r report.Report) [][]report.Protocol {
-	var out [][]report.Protocol
+// nothing says that one reason kept the whole run from trying anything: then there is but one thing to say.
+func nothing(r report.Report) bool {
 	for _, x := range r.Protocols {
-		if n := len(out); n > 0 {
-			if y := out[n-1][0]; x.Verdict == probe.Untested && y.Verdict == x.Verdict && y.Reason == x.Reason && y.Next == x.Next {
-				out[n-1] = append(out[n-1], x)
-				continue
-			}
+		if x.Verdict != probe.Untested || len(x.Observation.Exchanges) > 0 {
+			return false
 		}
-		out = append(out, []report.Protocol{x})
 	}
-	return out
+	return r.Circumstances.NoSession != nil || r.Circumstances.Stop != nil
 }
 
-func (p *page) protocol(r report.Report, group []report.Protocol, o Options) {
-	x := group[0]
-	var titles []string
-	for _, y := range group {
-		titles = append(titles, y.Title)
+// notTried tells that reason, which is the first note, once for all protocols.
+func (p *page) notTried(r report.Report) {
+	if len(r.Notes) > 0 {
+		p.blank()
+		p.para(0, 0, "", r.Notes[0].Text)
 	}
-	p.para(0, 2, fmt.Sprintf("%s: %s [%s]", strings.Join(titles, ", "), words(x.Verdict), x.Verdict), "", color.Bold, paint(x.Verdict))
+	if len(r.Protocols) > 0 && r.Protocols[0].Next != "" {
+		p.para(0, 2, "Next:", r.Protocols[0].Next, color.Bold)
+	}
+	p.tried(r.Circumstances.NoSession)
+	p.blank()
+	for _, x := range r.Protocols {
+		p.verdict(x)
+		p.weak(x)
+	}
+	if len(r.Notes) > 1 {
+		p.notes(r.Notes[1:])
+	}
+}
+
+func (p *page) protocol(r report.Report, x report.Protocol, o Options) {
+	p.verdict(x)
 	p.para(2, 0, "", x.Sentence)
 	if x.Next != "" {
 		p.para(2, 2, "Next:", x.Next, color.Bold)
 	}
-	for _, y := range group {
-		if y.Weak != "" {
-			p.para(2, 2, "Insecure:", y.Weak, color.Bold, color.FgYellow)
-		}
-		p.parts(y)
-		p.translation(y)
-		if o.Verbose {
-			p.because(y)
-			p.exchanges(r, y)
-		}
+	p.weak(x)
+	p.parts(x)
+	p.translation(x, o)
+	if o.Verbose {
+		p.because(x)
+		p.exchanges(r, x)
+	}
+}
+
+func (p *page) verdict(x report.Protocol) {
+	p.para(0, 2, fmt.Sprintf("%s: %s [%s]", x.Title, words(x.Verdict), x.Verdict), "", color.Bold, paint(x.Verdict))
+}
+
+func (p *page) weak(x report.Protocol) {
+	if x.Weak != "" {
+		p.para(2, 2, "Insecure:", x.Weak, color.Bold, color.FgYellow)
 	}
 }
 
@@ -93,17 +110,21 @@ func (p *page) parts(x report.Protocol) {
 	}
 	p.para(2, 2, "Its forms:", "")
 	for _, part := range x.Parts {
-		p.para(4, 2, part.Title+":", fmt.Sprintf("%s [%s]. %s", words(part.Verdict), part.Verdict, part.Sentence))
+		text := fmt.Sprintf("%s [%s].", words(part.Verdict), part.Verdict)
+		if part.Verdict != probe.Passed {
+			text += " " + part.Sentence
+		}
+		p.para(4, 2, part.Title+":", text)
 	}
 }
 
-func (p *page) notes(r report.Report) {
-	if len(r.Notes) == 0 {
+func (p *page) notes(notes []report.Note) {
+	if len(notes) == 0 {
 		return
 	}
 	p.blank()
 	p.para(0, 0, "About this run", "", color.Bold)
-	for _, n := range r.Notes {
+	for _, n := range notes {
 		p.para(2, 2, "-", n.Text)
 	}
 }
@@ -115,11 +136,11 @@ func (p *page) foot(r report.Report) {
 	s, l := r.Circumstances.Server, r.Circumstances.Laptop
 	switch {
 	case s.Host != "" && s.Address.IsValid() && s.Host != s.Address.String():
-		add("server %s (%s)", report.Clean(s.Host, 80), s.Address)
+		add("Server %s (%s)", report.Clean(s.Host, 80), s.Address)
 	case s.Host != "":
-		add("server %s", report.Clean(s.Host, 80))
+		add("Server %s", report.Clean(s.Host, 80))
 	case s.Address.IsValid():
-		add("server %s", s.Address)
+		add("Server %s", s.Address)
 	}
 	if l.Local.IsValid() {
 		add("laptop %s", l.Local)
