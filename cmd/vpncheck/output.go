@@ -83,9 +83,15 @@ func (f *outputFlags) show(out io.Writer, s shown) error {
 	return s.writeText(out, f.options(out))
 }
 
-// options are how text looks on w.
 func (f *outputFlags) options(w io.Writer) view.Options {
-	o := view.Options{Verbose: f.verbose}
+	o := looks(w)
+	o.Verbose = f.verbose
+	return o
+}
+
+// looks are how text looks on w.
+func looks(w io.Writer) view.Options {
+	var o view.Options
 	if fd, ok := terminal(w); ok {
 		o.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 		if width, _, err := term.GetSize(fd); err == nil && width >= 40 {

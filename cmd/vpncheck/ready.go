@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"vpncheck/probe/sock"
 	"vpncheck/probe/wire"
 	"vpncheck/probe/witness"
+	"vpncheck/report/view"
 	"vpncheck/testserver"
 )
 
@@ -90,7 +93,7 @@ func isPublic(a netip.Addr) bool {
 // titles are how people call the carriers.
 var titles = map[wire.Carrier]string{
 	wire.CarrierControl: "UDP control",
-	wire.CarrierPPTP:    "PPTP (TCP 1723)",
+	wire.CarrierPPTP:    "TCP 1723 (PPTP)",
 	wire.CarrierGREv1:   "GRE of PPTP",
 	wire.CarrierGRE:     "GRE",
 }
@@ -103,43 +106,67 @@ func title(c wire.Carrier) string {
 }
 
 // tellReady says what is ready, what is not and why, and last the line to run on the laptop.
-func tellReady(w io.Writer, st testserver.Status, p location, expires time.Time, link wire.ConnString) {
-	var links []string
-	for _, l := range st.Links {
-		links = append(links, l.String())
-	}
-	fmt.Fprintf(w, "vpncheck serve %s\n\n", version())
-	fmt.Fprintf(w, "  %-16s ready on TCP %s\n", "Side channel:", strings.Join(links, ", "))
+func tellReady(w io.Writer, o view.Options, st testserver.Status, p location, expires time.Time, link wire.ConnString) error {
+	l := &lines{w: w, width: o.Width}
+	l.para("vpncheck serve " + version())
+	l.print("\n")
+	l.field("Side channel", "ready on TCP "+linkPorts(st.Links))
+	var hints []string
 	told := make(map[string]bool)
 	for _, c := range st.Carriers {
-		fmt.Fprintf(w, "  %-16s %s\n", title(c.Carrier)+":", readiness(c))
-		told[c.Why] = true
+		l.field(title(c.Carrier), readiness(c))
+		told[plainly(c.Why)] = true
+		hints = append(hints, c.Hint)
 	}
 	for _, f := range st.Failures {
-		if !told[f.Why] {
-			fmt.Fprintf(w, "  %-16s not ready on %s: %s\n", f.What+":", f.Local.Addr(), because(f.Why, f.Hint))
-			told[f.Why] = true
+		if why := plainly(f.Why); !told[why] {
+			l.field(f.What, "not ready: "+why)
+			told[why] = true
+			hints = append(hints, f.Hint)
 		}
 	}
-	fmt.Fprintf(w, `
-"Proven" means that a packet of that kind has reached this server in the last 24 hours. Until then silence is not blamed on anybody's
-router: run the line below once from a place where it works, best from another provider than the customer's.
-
-This address should be one that no real VPN uses: a customer's router may keep what a test leaves behind for ten minutes.
-`)
+	for _, hint := range hints {
+		if hint != "" && !told[hint] {
+			l.print("\nTo make it ready:\n  " + hint + "\n") // unbroken: it is to be copied
+			told[hint] = true
+		}
+	}
+	l.print("\n")
+	l.para(`"Proven" means that a packet of that kind has reached this server in the last 24 hours. Until then silence is not blamed on ` +
+		`anybody's router: run the line below once from a place where it works, best from another provider than the customer's.`)
+	l.print("\n")
+	l.para("This address should be one that no real VPN uses: a customer's router may keep what a test leaves behind for ten minutes.")
 	if !expires.IsZero() {
-		fmt.Fprintf(w, "\nThe line is valid until %s.\n", expires.Local().Format("2006-01-02 15:04 MST"))
+		l.print("\n")
+		l.para("The line is valid until " + expires.Local().Format("2006-01-02 15:04 MST") + ".")
 	}
 	if p.warning != "" {
-		fmt.Fprintf(w, "\nWarning: %s is a private address: %s\n", p.host, p.warning)
+		l.print("\n")
+		l.para("Warning: " + p.host + " is a private address: " + p.warning)
 	}
-	fmt.Fprintf(w, "\nRun this on the laptop (it is a secret, like a password):\n\n  vpncheck run %s\n", link)
+	l.print("\nRun this on the laptop (it is a secret, like a password):\n\n  vpncheck run " + link.String() + "\n")
+	return l.err
+}
+
+// linkPorts names the addresses only where they are not simply all.
+func linkPorts(links []netip.AddrPort) string {
+	var out []string
+	for _, a := range links {
+		text := a.String()
+		if a.Addr().IsUnspecified() {
+			text = strconv.Itoa(int(a.Port()))
+		}
+		if !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // readiness is a carrier's state in words.
 func readiness(c testserver.CarrierStatus) string {
 	if !c.Ready {
-		return "not ready: " + because(c.Why, c.Hint)
+		return "not ready: " + plainly(c.Why)
 	}
 	if c.Proof == nil {
 		return "ready, not proven yet"
@@ -147,9 +174,19 @@ func readiness(c testserver.CarrierStatus) string {
 	return fmt.Sprintf("ready, proven by %s at %s", c.From, c.Proof.At.Local().Format("2006-01-02 15:04"))
 }
 
+// plainly says what was refused without the names of system calls.
+func plainly(why string) string {
+	if strings.HasSuffix(why, "operation not permitted") || strings.HasSuffix(why, "permission denied") {
+		if what, _, ok := strings.Cut(why, ": "); ok {
+			return what + " is not allowed"
+		}
+	}
+	return why
+}
+
 func because(why, hint string) string {
 	if hint == "" {
-		return why
+		return plainly(why)
 	}
-	return why + ": " + hint
+	return plainly(why) + ": " + hint
 }

@@ -100,7 +100,9 @@ func serve(ctx context.Context, f serveFlags, out, errs io.Writer) error {
 	if _, err := wire.ParseConnString(link.String()); err != nil {
 		return wrongUsage("give a host name or an address, without a port", "--advertise %.80q is no host: %w", place.host, err)
 	}
-	tellReady(out, server.Status(), place, cfg.State.AccessExpires(), link)
+	if err := tellReady(out, looks(out), server.Status(), place, cfg.State.AccessExpires(), link); err != nil {
+		return err
+	}
 	if err := writeReady(f.readyFile, link.String()+"\n"); err != nil {
 		return err
 	}

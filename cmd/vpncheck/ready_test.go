@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"vpncheck/probe/sock"
+	"vpncheck/probe/wire"
+	"vpncheck/probe/witness"
+	"vpncheck/report/view"
+	"vpncheck/testserver"
+)
+
+type sendingFrom struct {
+	sock.Net
+	addr string
+}
+
+func (s sendingFrom) Source(dst netip.Addr) (netip.Addr, error) {
+	if a, err := netip.ParseAddr(s.addr); err == nil && a.Is4() == dst.Is4() {
+		return a, nil
+	}
+	return netip.Addr{}, errors.New("network is unreachable")
+}
+
+func TestBestAddress(t *testing.T) {
+	tests := []struct{ name, own, from, want string }{
+		{"public-before-private", "10.0.0.5/24 198.51.100.10/24", "10.0.0.5", "198.51.100.10"},
+		{"ipv4-before-ipv6", "2001:db8::1/64 198.51.100.10/24", "198.51.100.10", "198.51.100.10"},
+		{"the-one-that-sends", "198.51.100.10/24 198.51.100.11/24", "198.51.100.11", "198.51.100.11"},
+		{"only-private", "10.0.0.5/24 fe80::1/64", "10.0.0.5", "10.0.0.5"},
+		{"behind-a-provider", "100.64.0.9/10", "100.64.0.9", "100.64.0.9"},
+		{"nothing", "fe80::1/64", "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			own := witness.Interface{Name: "eth0"}
+			for p := range strings.FieldsSeq(tt.own) {
+				own.Prefixes = append(own.Prefixes, netip.MustParsePrefix(p))
+			}
+			want, _ := netip.ParseAddr(tt.want)
+			if got := bestAddress(sendingFrom{addr: tt.from}, []witness.Interface{own}); got != want {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		})
+	}
+	for _, private := range []string{"10.0.0.5", "100.64.0.9", "192.168.1.2", "fd00::1", "169.254.1.1"} {
+		if isPublic(netip.MustParseAddr(private)) {
+			t.Errorf("got %s public", private)
+		}
+	}
+}
+
+func TestTellReady(t *testing.T) {
+	const refused = "opening a raw socket for IP protocol 47: socket: operation not permitted"
+	const hint = "run with sudo, or: sudo setcap cap_net_raw,cap_net_bind_service+ep ./vpncheck"
+	gre := testserver.CarrierStatus{CarrierState: wire.CarrierState{Carrier: wire.CarrierGRE, Why: refused}, Hint: hint}
+	pptp := testserver.CarrierStatus{CarrierState: wire.CarrierState{Carrier: wire.CarrierPPTP, Why: "TCP 1723 is held by pptpd (pid 812)"}}
+	udp := testserver.CarrierStatus{CarrierState: wire.CarrierState{Carrier: wire.CarrierControl, Ready: true,
+		Proof: &wire.Proof{At: time.Now()}}, From: netip.MustParseAddr("203.0.113.77")}
+	st := testserver.Status{
+		Links:    []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:443"), netip.MustParseAddrPort("[::]:443")},
+		Carriers: []testserver.CarrierStatus{udp, pptp, gre},
+		Failures: []testserver.Failure{{What: "IP protocol 47", Why: refused, Hint: hint}, {What: "TCP 8443", Why: "TCP 8443 is held by caddy (pid 7)"}},
+	}
+	link := wire.ConnString{Host: "10.0.0.5", Access: make([]byte, 16)}
+	var out strings.Builder
+	err := tellReady(&out, view.Options{Width: 120}, st, location{"10.0.0.5", "customers cannot reach this; pass --advertise"}, time.Time{}, link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"ready on TCP 443\n", "ready, proven by 203.0.113.77 at ", "not ready: TCP 1723 is held by pptpd (pid 812)\n",
+		"not ready: opening a raw socket for IP protocol 47 is not allowed\n", "\n  " + hint + "\n", "TCP 8443 is held by caddy",
+		"customers cannot reach this; pass --advertise", "no real VPN uses",
+	} {
+		if strings.Count(out.String(), want) != 1 {
+			t.Errorf("got %d times %q, want it once, in:\n%s", strings.Count(out.String(), want), want, out.String())
+		}
+	}
+	if !strings.HasSuffix(out.String(), "\n  vpncheck run "+link.String()+"\n") {
+		t.Errorf("got %q, want the line to run at the end", out.String())
+	}
+}
+
+func TestStateDir(t *testing.T) {
+	tests := []struct {
+		name string
+		env  map[string]string
+		uid  int
+		want string
+	}{
+		{"systemd", map[string]string{"STATE_DIRECTORY": "/var/lib/a:/var/lib/b"}, 0, "/var/lib/a"},
+		{"root", map[string]string{"HOME": "/h"}, 0, "/var/lib/vpncheck"},
+		{"xdg", map[string]string{"HOME": "/h", "XDG_STATE_HOME": "/s"}, 1000, "/s/vpncheck"},
+		{"xdg-relative", map[string]string{"HOME": "/h", "XDG_STATE_HOME": "s"}, 1000, "/h/.local/state/vpncheck"},
+		{"home", map[string]string{"HOME": "/h"}, 1000, "/h/.local/state/vpncheck"},
+	}
+	for _, tt := range tests {
+		if got := stateDir(func(k string) string { return tt.env[k] }, tt.uid); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
