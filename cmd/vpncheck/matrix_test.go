@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"vpncheck/probe"
+	"vpncheck/report"
+	"vpncheck/testserver/netlab"
+)
+
+func TestMatrix(t *testing.T) {
+	router := netlab.Router{Name: "linux", Expect: map[string]netlab.Expect{"pptp": {Verdict: "blocked-back", Reason: "no-pptp-helper"}, "gre": {Verdict: "passed"}}}
+	said := func(verdict probe.Verdict, reason probe.Reason) row {
+		return row{router: router, rep: report.Report{Protocols: []report.Protocol{
+			{ID: "pptp", Title: "PPTP", Verdict: verdict, Reason: reason}, {ID: "gre", Title: "GRE", Verdict: probe.Passed}}}}
+	}
+	noTUN := row{router: router, err: fmt.Errorf("building: %w", netlab.ErrNoTUN)}
+	tests := []struct {
+		name     string
+		row      row
+		code, ci int
+		text     string
+	}{
+		{"right", said(probe.BlockedBack, probe.NoPPTPHelper), 0, 0, "linux   blocked-back no-pptp-helper  passed  0.0\n"},
+		{"wrong-verdict", said(probe.Passed, ""), 3, 3, "WRONG: said passed, expected blocked-back no-pptp-helper"},
+		{"wrong-reason", said(probe.BlockedBack, probe.NoReturn), 3, 3, "WRONG: said blocked-back no-return, expected blocked-back no-pptp-helper"},
+		{"no-tun", noTUN, 0, 1, "not built: linux: "},
+		{"broken", row{router: router, err: errors.New("no lab")}, 1, 1, "could not run: linux: no lab"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var m matrix
+			m.add(tt.row)
+			if m.code(false) != tt.code || m.code(true) != tt.ci {
+				t.Errorf("got status %d, and %d in CI, want %d and %d", m.code(false), m.code(true), tt.code, tt.ci)
+			}
+			var out strings.Builder
+			m.print(&out, time.Second)
+			if !strings.Contains(out.String(), tt.text) {
+				t.Errorf("got %q, want %q in it", out.String(), tt.text)
+			}
+		})
+	}
+}
+
+func TestChoose(t *testing.T) {
+	ids := func(probes []probe.Probe) string {
+		var out []string
+		for _, p := range probes {
+			out = append(out, p.Info().ID)
+		}
+		return strings.Join(out, " ")
+	}
+	tests := []struct{ only, probes, along string }{
+		{"", strings.Join(protocolIDs(), " "), ""},
+		{"pptp", "pptp gre", "gre"},
+		{" GRE", "gre", ""},
+		{"gre,pptp", "pptp gre", ""},
+	}
+	for _, tt := range tests {
+		var only []string
+		if tt.only != "" {
+			only = strings.Split(tt.only, ",")
+		}
+		probes, along, err := choose(only)
+		if err != nil || ids(probes) != tt.probes || strings.Join(along, " ") != tt.along {
+			t.Errorf("%q: got %q, along %q (%v), want %q, along %q", tt.only, ids(probes), along, err, tt.probes, tt.along)
+		}
+	}
+}
