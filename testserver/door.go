@@ -17,6 +17,8 @@ import (
 const (
 	doorWait      = 10 * time.Second // for a handshake, and again for Hello and Open
 	doorDelay     = 300 * time.Millisecond
+	lingerWait    = 500 * time.Millisecond
+	lingerMost    = 64 << 10
 	doorTotal     = 256 // connections that have not opened a session
 	doorEach      = 32  // of one address
 	httpProtocol  = "http/1.1"
@@ -72,7 +74,7 @@ func (s *Server) door(conn net.Conn) {
 	if bye != nil {
 		conn.SetWriteDeadline(time.Now().Add(linkGoodbye))
 		wire.WriteMessage(t, wire.Message{Bye: bye})
-		t.Close()
+		linger(t)
 	}
 	if l == nil {
 		return
@@ -89,7 +91,15 @@ func notFound(t *tls.Conn) {
 		return
 	}
 	io.WriteString(t, httpNotFound)
-	t.Close()
+	linger(t)
+}
+
+// linger ends our side and reads on for a moment: to close while octets are unread resets the connection, and a reset may overtake
+// our last word.
+func linger(t *tls.Conn) {
+	t.SetDeadline(time.Now().Add(lingerWait))
+	t.CloseWrite()
+	io.CopyN(io.Discard, t, lingerMost)
 }
 
 // open does what comes before a session. It returns the session's link, or the Bye to send, or neither if the client left.

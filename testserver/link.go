@@ -2,8 +2,8 @@ package testserver
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -21,6 +21,8 @@ const (
 	byeTime          = "time"
 	byeStopping      = "stopping"
 	byeProtocol      = "protocol"
+
+	byeStoppingWhy = "the server is being stopped"
 )
 
 // Reasons of a Ready that refuses; byeBusy is another.
@@ -42,7 +44,7 @@ const (
 // A link is one session's side channel. One goroutine reads it and one writes; whoever sees a packet only queues.
 type link struct {
 	server      *Server
-	conn        net.Conn
+	conn        *tls.Conn
 	session     *gate.Session
 	client, own netip.AddrPort
 	desk        desk
@@ -58,7 +60,7 @@ type link struct {
 func (l *link) serve(hello wire.Message) {
 	l.server.host.links.add(l)
 	if l.server.ctx.Err() != nil { // Close has not seen this session
-		l.end(&wire.Bye{Reason: byeStopping})
+		l.end(&wire.Bye{Reason: byeStopping, Why: byeStoppingWhy})
 	}
 	l.server.host.count.sessions.Add(1)
 	l.server.cfg.Log.Info("session begins", "session", l.session.ID(), "from", l.client.Addr())
@@ -73,6 +75,10 @@ func (l *link) serve(hello wire.Message) {
 	l.session.Close()
 	l.server.host.links.remove(l)
 	<-written
+	if l.bye != nil {
+		linger(l.conn)
+	}
+	l.conn.Close()
 	l.server.cfg.Log.Info("session ends", "session", l.session.ID())
 }
 
@@ -96,13 +102,13 @@ func (l *link) queue(m wire.Message) {
 	case l.out <- m:
 	default:
 		l.end(nil)
-		l.conn.Close()
+		l.conn.NetConn().Close() // not the TLS one, which would try to say goodbye
 	}
 }
 
-// write is the only writer of the connection. It closes it in the end, which also ends the reader.
+// write is the only writer of the connection. In the end it wakes the reader.
 func (l *link) write() {
-	defer l.conn.Close()
+	defer func() { l.conn.SetReadDeadline(time.Now()) }()
 	for {
 		select {
 		case m := <-l.out:
@@ -140,6 +146,9 @@ func (l *link) read() *wire.Bye {
 	rate := bucket{tokens: linkBurst, at: time.Now()}
 	for {
 		l.conn.SetReadDeadline(time.Now().Add(linkIdle))
+		if l.ctx.Err() != nil { // the writer may have woken us before
+			return nil
+		}
 		m, err := wire.ReadMessage(l.conn)
 		switch {
 		case err != nil:

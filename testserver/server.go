@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vpncheck/probe/sock"
@@ -52,8 +53,11 @@ type Server struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	tending sync.WaitGroup
-	closing sync.Once
-	stopped func() bool // undoes the watch on Start's context
+	unwatch func() bool // undoes the watch on Start's context
+
+	closing  atomic.Bool
+	closed   chan struct{}
+	closeErr error
 }
 
 // New prepares a server; Start opens it. A server is started once.
@@ -81,6 +85,7 @@ func New(cfg Config) *Server {
 	s.limits = withDefault(cfg.Limits)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.tls = s.tlsConfig()
+	s.closed = make(chan struct{})
 	s.host = &Host{
 		net:         cfg.Net,
 		addresses:   cfg.Addresses,
@@ -120,7 +125,7 @@ func (s *Server) Start(ctx context.Context) error {
 	for _, r := range s.cfg.Responders {
 		r.Listen(s.host)
 	}
-	s.stopped = context.AfterFunc(ctx, func() { s.Close() })
+	s.unwatch = context.AfterFunc(ctx, func() { s.Close() })
 	s.tending.Go(s.tend)
 	return nil
 }
@@ -158,23 +163,28 @@ func (s *Server) tend() {
 	}
 }
 
-// Close ends the sessions, telling them so, and closes everything.
+// Close ends the sessions, telling them so, and closes everything. It may be called again.
 func (s *Server) Close() error {
-	var err error
-	s.closing.Do(func() {
-		if s.stopped != nil {
-			s.stopped()
-		}
-		s.cancel()
-		s.host.close()
-		for _, l := range s.host.links.all() {
-			l.end(&wire.Bye{Reason: byeStopping, Why: "the server is being stopped"})
-		}
-		s.host.readers.Wait()
-		s.tending.Wait()
-		err = s.cfg.State.Save()
-	})
-	return err
+	if s.closing.CompareAndSwap(false, true) {
+		s.closeErr = s.close()
+		close(s.closed)
+	}
+	<-s.closed
+	return s.closeErr
+}
+
+func (s *Server) close() error {
+	if s.unwatch != nil {
+		s.unwatch()
+	}
+	s.cancel()
+	s.host.close()
+	for _, l := range s.host.links.all() {
+		l.end(&wire.Bye{Reason: byeStopping, Why: byeStoppingWhy})
+	}
+	s.host.readers.Wait()
+	s.tending.Wait()
+	return s.cfg.State.Save()
 }
 
 // second is another address of the server, of the same family and reach as the one that was asked, on which it listens too; the
