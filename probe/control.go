@@ -170,16 +170,25 @@ func (c Control) tally(leg []Beat, from, to time.Time) (sent, lost int) {
 	return sent, lost
 }
 
-// burst is how long, on average, the leg stayed silent once it lost two beats in a row; zero if it never did. Tries closer together than
-// this are one try.
+// burst is how long the leg stays silent once it loses a beat, on average, if its losses come in bursts: in runs half as long again as
+// chance alone would make them. Zero means that each loss stands for itself. Tries closer together than a burst share one fate.
 func (c Control) burst(leg []Beat) time.Duration {
-	runs := c.silences(leg)
-	if len(runs) == 0 {
+	var runs, lost int
+	for i, b := range leg {
+		if !c.lost(b) {
+			continue
+		}
+		if lost++; i == 0 || !c.lost(leg[i-1]) {
+			runs++
+		}
+	}
+	if runs == 0 || lost == len(leg) {
 		return 0
 	}
-	var sum time.Duration
-	for _, r := range runs {
-		sum += r.To.Sub(r.From)
+	mean := float64(lost) / float64(runs)
+	byChance := 1 / (1 - float64(lost)/float64(len(leg)))
+	if mean < 1.5*byChance {
+		return 0
 	}
-	return sum / time.Duration(len(runs))
+	return time.Duration(mean * float64(c.Every))
 }

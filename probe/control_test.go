@@ -72,12 +72,23 @@ func TestUDPFiltered(t *testing.T) {
 }
 
 func TestBurst(t *testing.T) {
-	c := controlOf("...xx....xxxx...", "................")
-	if got, want := c.burst(c.UDP), 800*time.Millisecond; got != want {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	if got := c.burst(c.TLS); got != 0 {
-		t.Errorf("a clean leg has a burst of %v", got)
+	for _, c := range []struct {
+		name, leg string
+		want      time.Duration
+	}{
+		{"clean", "................", 0},
+		{"each-loss-for-itself", "..x....x......x.", 0},
+		{"two-in-a-row-by-chance", "..x...xx..x..x...x.x..x...x..x..", 0},
+		{"bursts", "...xxxx......xxxx......................", 800 * time.Millisecond},
+		{"one-long-silence", ".............xxxxx......................", time.Second},
+		{"all-lost", "xxxxxxxx", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctl := controlOf(c.leg, "................")
+			if got := ctl.burst(ctl.UDP); got != c.want {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
 	}
 }
 

@@ -44,7 +44,7 @@ func (p *Path) Conversation(ctx context.Context, of Probe) (*Conversation, error
 	ready, err := p.link.declare(wait, c, wire.Declare{Conversation: c.id, Protocol: info.ID, Carriers: info.Carriers})
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return nil, &Refusal{Reason: Interrupted}
+		return nil, &Refusal{Reason: ended(ctx)}
 	case err != nil:
 		p.stop(SessionLost, map[string]any{"why": linkError(err)})
 		return nil, &Refusal{Reason: SessionLost, Why: linkError(err)}
@@ -155,11 +155,19 @@ func (c *Conversation) saw(s wire.Saw) {
 		return
 	}
 	e := &c.obs.Exchanges[i]
-	if e.Arrived.State == wire.Seen && s.Replied.State != wire.Seen {
-		return // a second copy that the server rightly ignored
+	if e.Arrived.State == wire.Seen && (s.Replied.State != wire.Seen || closer(*e, e.Replied, s.Replied)) {
+		return // a copy: the server rightly ignored it, or answered with what did not come
 	}
 	e.Arrived, e.Replied, e.Silent = s.Arrived, s.Replied, s.Silent
 	unveil(e)
+}
+
+// closer says whether the first of two answers is the one that came, or neither was better.
+func closer(e Exchange, first, second wire.Sighting) bool {
+	if first.State != wire.Seen {
+		return false
+	}
+	return e.Returned.State != wire.Seen || alike(first.Bytes, e.Returned.Bytes) >= alike(second.Bytes, e.Returned.Bytes)
 }
 
 // stray takes a packet whose token failed at the server, if it is one of ours, damaged; or a SYN, which has no token.
@@ -210,18 +218,15 @@ func (c *Conversation) carrier(e Exchange) wire.Carrier {
 	return ""
 }
 
-// alike counts the octets that two packets of one length share, and is zero unless three quarters of them do.
+// alike counts the octets that two packets share at the same place, and is zero unless they are three quarters of the longer one.
 func alike(a, b []byte) int {
-	if len(a) != len(b) {
-		return 0
-	}
 	n := 0
-	for i := range a {
+	for i := range min(len(a), len(b)) {
 		if a[i] == b[i] {
 			n++
 		}
 	}
-	if n*4 < len(a)*3 {
+	if n*4 < max(len(a), len(b))*3 {
 		return 0
 	}
 	return n

@@ -112,12 +112,12 @@ func (GRE) Changes(_ Observation, e Exchange) []Change {
 }
 
 // Reason implements Probe.
-func (GRE) Reason(_ Observation, _ Stage, v Verdict, _ Circumstances) Reason {
+func (GRE) Reason(_ Observation, _ Stage, v Verdict, _ Circumstances) (Reason, []Evidence) {
 	switch v {
 	case BlockedOut:
-		return GREOutDropped
+		return GREOutDropped, nil
 	case BlockedBack:
-		return GREBackDropped
+		return GREBackDropped, nil
 	}
-	return ""
+	return "", nil
 }

@@ -57,7 +57,9 @@ func judgePart(p Probe, o Observation, part Part, c Circumstances) (Stage, weigh
 		w = scale{p, o, part, stage, c}.weigh()
 		because = append(because, w.because...)
 		if w.verdict != Passed {
-			w.reason = cmp.Or(p.Reason(o, stage, w.verdict, c), w.reason)
+			reason, facts := p.Reason(o, stage, w.verdict, c)
+			w.reason = cmp.Or(reason, w.reason)
+			because = append(because, facts...)
 			break
 		}
 	}

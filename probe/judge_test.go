@@ -95,7 +95,7 @@ func (toy) Changes(_ Observation, e Exchange) []Change {
 	return out
 }
 
-func (toy) Reason(Observation, Stage, Verdict, Circumstances) Reason { return "" }
+func (toy) Reason(Observation, Stage, Verdict, Circumstances) (Reason, []Evidence) { return "", nil }
 
 const clean = ".................................................." // ten seconds of control
 
@@ -254,7 +254,7 @@ func TestPPTPReason(t *testing.T) {
 			if c.nat {
 				circ.Server.Client = netip.MustParseAddrPort("203.0.113.2:1")
 			}
-			got := PPTP{}.Reason(Observation{Exchanges: []Exchange{call}}, Stage{ID: stageGRE}, BlockedBack, circ)
+			got, _ := PPTP{}.Reason(Observation{Exchanges: []Exchange{call}}, Stage{ID: stageGRE}, BlockedBack, circ)
 			if got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
 			}

@@ -135,46 +135,51 @@ func callIDChanges(e Exchange, ids callIDs) (out []Change) {
 
 // Reason implements Probe. Three facts tell what is wrong with the way back of the tunnel: was the Call-ID rewritten on arrival, did the
 // tunnel's answers come, did the answers of plain GRE come (F04, F19, T22).
-func (PPTP) Reason(o Observation, stage Stage, v Verdict, c Circumstances) Reason {
+func (PPTP) Reason(o Observation, stage Stage, v Verdict, c Circumstances) (Reason, []Evidence) {
 	switch {
 	case v == BlockedOut && stage.ID == stageConnect:
 		for _, e := range o.Exchanges {
 			if e.Stage == stageConnect && e.Refused != "" {
-				return TCPReset
+				return TCPReset, nil
 			}
 		}
-		return TCP1723Dropped
+		return TCP1723Dropped, nil
 	case v == BlockedOut && stage.ID == stageGRE:
-		return GREOutDropped
+		return GREOutDropped, nil
 	case v == BlockedBack && stage.ID == stageGRE:
 		return greBackReason(o, c)
 	}
-	return ""
+	return "", nil
 }
 
-func greBackReason(o Observation, c Circumstances) Reason {
+func greBackReason(o Observation, c Circumstances) (Reason, []Evidence) {
 	plain := c.Beside["gre"]
-	rewritten, known := callIDRewritten(o)
+	sent, arrived, known := callIDThere(o)
+	var facts []Evidence
+	if known {
+		facts = append(facts, Evidence{Reason: EvCallID, Args: map[string]any{"rewritten": sent != arrived, "sent": int(sent), "arrived": int(arrived)}})
+	}
+	facts = append(facts, Evidence{Reason: EvGREv0, Args: map[string]any{"asked": plain.Tries, "returned": plain.Returned}})
 	nat := c.Laptop.Local.IsValid() && c.Server.Client.IsValid() && c.Laptop.Local != c.Server.Client.Addr()
 	switch {
 	case plain.Tries > 0 && plain.Returned == 0:
-		return GREBackDropped
+		return GREBackDropped, facts
 	case plain.Returned == 0 || !known:
-		return NoReturn
-	case rewritten:
-		return SecondNATNoHelper
+		return NoReturn, facts
+	case sent != arrived:
+		return SecondNATNoHelper, facts
 	case nat:
-		return NoPPTPHelper
+		return NoPPTPHelper, facts
 	}
-	return NoReturn
+	return NoReturn, facts
 }
 
-// callIDRewritten says whether the client's Call-ID arrived as another one, if that is known.
-func callIDRewritten(o Observation) (rewritten, known bool) {
+// callIDThere is the client's Call-ID as it left and as the server saw it, if that is known.
+func callIDThere(o Observation) (sent, arrived uint16, known bool) {
 	for _, e := range o.Exchanges {
 		if e.Stage == stageCall && e.Arrived.State == wire.Seen {
-			return u16(e.Sent.Bytes, wire.PPTPCallIDOffset) != u16(e.Arrived.Bytes, wire.PPTPCallIDOffset), true
+			return u16(e.Sent.Bytes, wire.PPTPCallIDOffset), u16(e.Arrived.Bytes, wire.PPTPCallIDOffset), true
 		}
 	}
-	return false, false
+	return 0, 0, false
 }

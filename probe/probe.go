@@ -124,8 +124,9 @@ type Probe interface {
 	// Changes compares the sightings of one exchange and names what was changed on the way; those that kill the protocol for a real
 	// client are marked.
 	Changes(o Observation, e Exchange) []Change
-	// Reason names why a stage failed, where the protocol's own facts tell more than the tally does; "" leaves it to Judge.
-	Reason(o Observation, stage Stage, v Verdict, c Circumstances) Reason
+	// Reason names why a stage failed, where the protocol's own facts tell more than the tally does, and those facts; "" leaves it to
+	// Judge.
+	Reason(o Observation, stage Stage, v Verdict, c Circumstances) (Reason, []Evidence)
 }
 
 // A Change is one difference between two sightings of the same packet.

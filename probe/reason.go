@@ -69,25 +69,23 @@ const (
 
 // Reasons of evidence and of notes about the run.
 const (
-	EvTries       Reason = "tries"        // args: stage, tries, arrived, replied, returned, seconds
-	EvChance      Reason = "chance"       // args: p, control, lost: what loss alone would explain
-	EvProof       Reason = "proof"        // args: carrier, at, own
-	EvUnproven    Reason = "unproven"     // args: carrier
-	EvCallID      Reason = "call-id"      // args: rewritten (bool), sent, arrived
-	EvGREv0       Reason = "gre-v0"       // args: asked, returned
-	EvChange      Reason = "change"       // args: way, field, before, after, offset
-	EvStopped     Reason = "stopped"      // args: flow, after
-	EvStranger    Reason = "stranger"     // args: bytes, from
-	EvRefused     Reason = "refused"      // args: how, tries
-	EvSendErr     Reason = "send-error"   // args: error
-	EvVoid        Reason = "void"         // args: tries, seconds: fell into an outage and were repeated
-	EvSilent      Reason = "silent"       // args: why, count
-	EvStageUp     Reason = "stage-passed" // args: stage, returned, tries
-	UDPFiltered   Reason = "udp-filtered"
-	OutageSeen    Reason = "outage"
-	LossSeen      Reason = "loss" // args: lost, sent
-	NoNAT         Reason = "no-nat"
-	BehindNAT     Reason = "nat" // args: local, public
-	EvWhy         Reason = "why" // args: why, hint: what the system or the server said
-	GREBesidePPTP Reason = "gre-beside-pptp"
+	EvTries     Reason = "tries"      // args: stage, tries, arrived, replied, returned, seconds
+	EvChance    Reason = "chance"     // args: p, control, lost: what loss alone would explain
+	EvProof     Reason = "proof"      // args: carrier, at, own
+	EvUnproven  Reason = "unproven"   // args: carrier
+	EvCallID    Reason = "call-id"    // args: rewritten (bool), sent, arrived
+	EvGREv0     Reason = "gre-v0"     // args: asked, returned
+	EvChange    Reason = "change"     // args: way, field, before, after, offset
+	EvStopped   Reason = "stopped"    // args: flow, after
+	EvStranger  Reason = "stranger"   // args: bytes, from
+	EvRefused   Reason = "refused"    // args: how, tries
+	EvSendErr   Reason = "send-error" // args: error
+	EvVoid      Reason = "void"       // args: tries, seconds: fell into an outage and were repeated
+	EvSilent    Reason = "silent"     // args: why, count
+	UDPFiltered Reason = "udp-filtered"
+	OutageSeen  Reason = "outage"
+	LossSeen    Reason = "loss" // args: lost, sent
+	NoNAT       Reason = "no-nat"
+	BehindNAT   Reason = "nat" // args: local, public
+	EvWhy       Reason = "why" // args: why, hint: what the system or the server said
 )

@@ -37,12 +37,20 @@ func Run(ctx context.Context, p *Path, probes []Probe, on func(Event)) Result {
 		r.hold(ctx)
 	}
 	if ctx.Err() != nil {
-		p.stop(Interrupted, nil)
+		p.stop(ended(ctx), nil)
 	}
 	if p.link != nil {
 		p.link.close()
 	}
 	return r.result()
+}
+
+// ended is why a run was called off: by the person, or by its own time limit.
+func ended(ctx context.Context) Reason {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return TimeUp
+	}
+	return Interrupted
 }
 
 type run struct {

@@ -395,6 +395,7 @@ func (s scale) tallyEvidence(tries []try) []Evidence {
 	span := tries[len(tries)-1].e.Sent.At.Sub(tries[0].e.Sent.At)
 	return []Evidence{{Reason: EvTries, Exchanges: ids, Args: map[string]any{
 		"stage": s.stage.Title, "tries": n.Tries, "arrived": n.Arrived, "replied": n.Replied, "returned": n.Returned, "seconds": span.Seconds(),
+		"blind": len(filter(tries, func(t try) bool { return t.e.Arrived.State == wire.Blind })),
 	}}}
 }
 

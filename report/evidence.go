@@ -35,7 +35,6 @@ var evidenceWords = map[probe.Reason]func(a args, fa facts) string{
 	probe.EvSendErr:   saySendErr,
 	probe.EvVoid:      sayVoid,
 	probe.EvSilent:    saySilent,
-	probe.EvStageUp:   sayStageUp,
 	probe.EvWhy:       sayWhy,
 	probe.OutageSeen:  sayOutage,
 	probe.LossSeen:    sayLoss,
@@ -206,10 +205,6 @@ func silent(why string) string {
 		return ", because its call number was not that of a live call"
 	}
 	return " (its reason: " + why + ")"
-}
-
-func sayStageUp(a args, fa facts) string {
-	return fmt.Sprintf("%sit works, %.0f of %.0f were answered.", fa.head(a), a.count("returned"), a.count("tries"))
 }
 
 func sayWhy(a args, _ facts) string {

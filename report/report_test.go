@@ -33,8 +33,8 @@ func (f fake) Changes(_ probe.Observation, e probe.Exchange) (out []probe.Change
 	}
 	return out
 }
-func (fake) Reason(probe.Observation, probe.Stage, probe.Verdict, probe.Circumstances) probe.Reason {
-	return ""
+func (fake) Reason(probe.Observation, probe.Stage, probe.Verdict, probe.Circumstances) (probe.Reason, []probe.Evidence) {
+	return "", nil
 }
 
 var began = time.Date(2025, 6, 3, 9, 30, 0, 0, time.UTC)

@@ -125,10 +125,4 @@ var untestedWords = map[probe.Reason]Words{
 			"the router as they do to a VPN.",
 		Do: "use a test server out on the internet",
 	},
-	probe.GREBesidePPTP: {
-		Short: "PPTP's GRE was under way to the same server",
-		Sentence: "Plain GRE was tried at a server address with which this laptop had just spoken PPTP. A router may still remember that, and treat " +
-			"plain GRE differently from how it would alone.",
-		Do: "wait ten minutes and run the check again with GRE alone",
-	},
 }

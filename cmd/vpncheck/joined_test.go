@@ -1,0 +1,283 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"vpncheck/probe"
+	"vpncheck/probe/sock"
+	"vpncheck/probe/wire"
+	"vpncheck/testserver"
+)
+
+// The two ends joined in memory: no privileges, no real time. A router is one function.
+
+var (
+	atHome   = netip.MustParseAddr("192.168.1.11")
+	public   = netip.MustParseAddr("203.0.113.2")
+	atServer = netip.MustParseAddr("198.51.100.10")
+	passerby = netip.MustParseAddr("203.0.113.77")
+)
+
+// A joined is a laptop and a server in a bubble.
+type joined struct {
+	*testing.T
+	fake   *sock.Fake
+	laptop *sock.FakeHost
+	server *sock.FakeHost
+	other  *sock.FakeHost
+	srv    *testserver.Server
+	cs     wire.ConnString
+	moved  atomic.Bool // the laptop has another address by now
+}
+
+// wanderer is a laptop that may get another address in mid-run.
+type wanderer struct {
+	*sock.FakeHost
+	moved *atomic.Bool
+}
+
+func (w wanderer) Source(dst netip.Addr) (netip.Addr, error) {
+	if w.moved.Load() {
+		return netip.MustParseAddr("192.168.7.7"), nil
+	}
+	return w.FakeHost.Source(dst)
+}
+
+// join runs f in a bubble with a running server. The route is set before the first packet.
+func join(t *testing.T, route func(sock.FakePacket) []sock.FakePacket, f func(j *joined)) {
+	t.Helper()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		j := &joined{T: t, fake: sock.NewFake()}
+		j.fake.Between, j.fake.Delay = route, 5*time.Millisecond
+		j.laptop, j.server, j.other = j.fake.Host(atHome), j.fake.Host(atServer), j.fake.Host(passerby)
+		state, err := testserver.OpenState(dir, testserver.StateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var responders []testserver.Responder
+		for _, p := range protocols {
+			responders = append(responders, p.responder())
+		}
+		j.srv = testserver.New(testserver.Config{Net: j.server, Own: []netip.Addr{atServer}, State: state, Responders: responders, Build: "test"})
+		if err := j.srv.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		defer j.srv.Close()
+		j.cs = state.ConnString(atServer.String(), 0)
+		f(j)
+	})
+}
+
+// prove lets a passer-by prove the server, as the lab's neighbour does.
+func (j *joined) prove() {
+	r := j.run(j.Context(), j.other)
+	for _, f := range r.Findings {
+		if f.Verdict != probe.Passed {
+			j.Fatalf("the passer-by's %s: %s (%s)", f.Protocol, f.Verdict, f.Reason)
+		}
+	}
+}
+
+func (j *joined) run(ctx context.Context, from *sock.FakeHost) probe.Result {
+	p := probe.Open(ctx, probe.Config{Net: wanderer{from, &j.moved}, Host: j.cs.Host, Access: j.cs.Access, Pin: j.cs.Pin, Build: "test"})
+	return probe.Run(ctx, p, allProbes(), nil)
+}
+
+func allProbes() (out []probe.Probe) {
+	for _, p := range protocols {
+		out = append(out, p.probe)
+	}
+	return out
+}
+
+func (j *joined) want(r probe.Result, want map[string]string) {
+	j.Helper()
+	for _, f := range r.Findings {
+		got := string(f.Verdict)
+		if f.Reason != "" {
+			got += " " + string(f.Reason)
+		}
+		if w, ok := want[f.Protocol]; ok && got != w {
+			text, _ := json.MarshalIndent(f.Because, "", " ")
+			j.Errorf("%s: got %q, want %q\n%s", f.Protocol, got, w, text)
+		}
+	}
+}
+
+// nat translates the laptop's address and nothing else: ports and Call-IDs stay. Linux loses enhanced GRE on the way back unless a helper
+// has read the call: home says which answers come home.
+func nat(home func(sock.FakePacket) bool) func(sock.FakePacket) []sock.FakePacket {
+	return func(p sock.FakePacket) []sock.FakePacket {
+		switch {
+		case p.Src.Addr() == atHome:
+			p.Src = netip.AddrPortFrom(public, p.Src.Port())
+		case p.Dst.Addr() == public && home(p):
+			p.Dst = netip.AddrPortFrom(atHome, p.Dst.Port())
+		case p.Dst.Addr() == public:
+			return nil
+		}
+		return []sock.FakePacket{p}
+	}
+}
+
+func always(sock.FakePacket) bool { return true }
+
+func isGRE(p sock.FakePacket, version int) bool {
+	v, err := wire.GREVersion(p.Payload)
+	return p.Proto == wire.IPProtoGRE && err == nil && v == version
+}
+
+func TestJoinedPasses(t *testing.T) {
+	join(t, nat(always), func(j *joined) {
+		r := j.run(j.Context(), j.laptop)
+		j.want(r, map[string]string{"pptp": "passed", "gre": "passed"})
+		if took := r.Ended.Sub(r.Started); took > 3*time.Second {
+			t.Errorf("the open path took %v of the bubble's time, at most 3 s", took)
+		}
+	})
+}
+
+func TestJoinedRouters(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		route func(sock.FakePacket) []sock.FakePacket
+		want  map[string]string
+	}{
+		{"no-helper", nat(func(p sock.FakePacket) bool { return !isGRE(p, 1) }), map[string]string{"pptp": "blocked-back no-pptp-helper", "gre": "passed"}},
+		{"no-gre-back", nat(func(p sock.FakePacket) bool { return p.Proto != wire.IPProtoGRE }), map[string]string{"pptp": "blocked-back gre-back-dropped", "gre": "blocked-back gre-back-dropped"}},
+		{"no-gre-out", func(p sock.FakePacket) []sock.FakePacket {
+			if p.Proto == wire.IPProtoGRE && p.Src.Addr() == atHome {
+				return nil
+			}
+			return nat(always)(p)
+		}, map[string]string{"pptp": "blocked-out gre-out-dropped", "gre": "blocked-out gre-out-dropped"}},
+		{"doubled", func(p sock.FakePacket) []sock.FakePacket {
+			out := nat(always)(p)
+			if p.Proto == 6 {
+				return out
+			}
+			return append(out, out...)
+		}, map[string]string{"pptp": "passed", "gre": "passed"}},
+		{"dscp-and-ttl-changed", func(p sock.FakePacket) []sock.FakePacket {
+			p.DSCP, p.TTL = 8, p.TTL-1
+			return nat(always)(p)
+		}, map[string]string{"pptp": "passed", "gre": "passed"}},
+		{"cut-short", func(p sock.FakePacket) []sock.FakePacket {
+			if p.Proto == wire.IPProtoGRE && p.Src.Addr() == atHome {
+				p.Payload = p.Payload[:len(p.Payload)-4]
+			}
+			return nat(always)(p)
+		}, map[string]string{"pptp": "altered payload-altered", "gre": "altered payload-altered"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			join(t, c.route, func(j *joined) {
+				j.prove()
+				j.want(j.run(j.Context(), j.laptop), c.want)
+			})
+		})
+	}
+}
+
+// However the dice fall, loss alone never makes a verdict (T19).
+func TestJoinedLoss(t *testing.T) {
+	counts := map[string]int{}
+	for seed := range uint64(40) {
+		dice := rand.New(rand.NewPCG(seed, 47))
+		blocked := seed%2 == 1
+		route := func(p sock.FakePacket) []sock.FakePacket {
+			if p.Proto != 6 && dice.Float64() < 0.10 {
+				return nil
+			}
+			return nat(func(p sock.FakePacket) bool { return !blocked || !isGRE(p, 1) })(p)
+		}
+		join(t, route, func(j *joined) {
+			for _, f := range j.run(j.Context(), j.laptop).Findings {
+				got := fmt.Sprintf("%s %s", f.Protocol, f.Verdict)
+				counts[got]++
+				right := probe.Passed
+				if blocked && f.Protocol == "pptp" {
+					right = probe.BlockedBack
+				}
+				if f.Verdict != right && f.Verdict != probe.Inconclusive {
+					t.Errorf("seed %d: %s is %s (%s), want %s", seed, f.Protocol, f.Verdict, f.Reason, right)
+				}
+			}
+		})
+	}
+	if undecided := counts["pptp inconclusive"] + counts["gre inconclusive"]; undecided > 4 {
+		t.Errorf("%d of 80 undecided: %v", undecided, counts)
+	}
+}
+
+// The ground moves under a run: nothing that was under way becomes a verdict.
+func TestJoinedEndsEarly(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		act  func(j *joined, cancel context.CancelFunc)
+		want string
+	}{
+		{"server-killed", func(j *joined, _ context.CancelFunc) { j.fake.Cut(); j.srv.Close() }, "session-lost"},
+		{"interrupted", func(_ *joined, cancel context.CancelFunc) { cancel() }, "interrupted"},
+		{"address-changed", func(j *joined, _ context.CancelFunc) { j.moved.Store(true) }, "address-changed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			join(t, nat(always), func(j *joined) {
+				ctx, cancel := context.WithCancel(j.Context())
+				defer cancel()
+				go func() {
+					time.Sleep(700 * time.Millisecond) // the bubble's time: in the middle of the call
+					c.act(j, cancel)
+				}()
+				r := j.run(ctx, j.laptop)
+				for _, f := range r.Findings {
+					if f.Verdict != probe.Inconclusive && f.Verdict != probe.Untested || string(f.Reason) != c.want {
+						t.Errorf("%s: %s (%s), want inconclusive or untested (%s)", f.Protocol, f.Verdict, f.Reason, c.want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A laptop without privileges asks what it may, and says what would add the rest.
+func TestJoinedUnprivileged(t *testing.T) {
+	join(t, nat(always), func(j *joined) {
+		j.laptop.Deny = map[string]error{"raw": syscall.EPERM}
+		r := j.run(j.Context(), j.laptop)
+		j.want(r, map[string]string{"pptp": "untested no-privilege", "gre": "untested no-privilege"})
+		for _, o := range r.Observations {
+			if o.Refused == nil || !strings.Contains(o.Refused.Hint, "sudo") {
+				t.Errorf("%s: no hint: %+v", o.Protocol, o.Refused)
+			}
+		}
+	})
+}
+
+// No secret leaves with a report.
+func TestJoinedSecrets(t *testing.T) {
+	join(t, nat(always), func(j *joined) {
+		r := j.run(j.Context(), j.laptop)
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code := j.cs.String()
+		for _, secret := range []string{code[strings.LastIndex(code, "/")+1:], fmt.Sprintf("%x", j.cs.Access)} {
+			if bytes.Contains(text, []byte(secret)) {
+				t.Error("the result holds the access code")
+			}
+		}
+	})
+}
