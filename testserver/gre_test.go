@@ -133,3 +133,50 @@ func TestUndeclaredIsAnswered(t *testing.T) {
 		c.quiet() // nobody waits for it, so it is nobody's stray
 	})
 }
+
+// With a socket for each address, answers leave from the one that was asked, and a session learns of the other.
+func TestBoundAddresses(t *testing.T) {
+	bind := func(_ *world, c *Config) { c.Addresses = []netip.Addr{serverAddr, serverOther} }
+	inWorld(t, bind, func(w *world) {
+		c := w.open(w.laptop, wire.CarrierGRE)
+		if c.session.Second != serverOther {
+			t.Errorf("got second address %v, want %v", c.session.Second, serverOther)
+		}
+		raw, udp := w.raw(w.laptop, laptopAddr), w.udp(w.laptop, laptopAddr)
+		for _, a := range []netip.Addr{serverAddr, serverOther} {
+			w.emit(raw, netip.AddrPortFrom(a, 0), tunnelPacket(wire.GRE{}, wire.Tag{Token: c.token(wire.CarrierGRE)}, nil))
+			if s := w.hear(raw); s.Src.Addr() != a {
+				t.Errorf("got GRE from %v, want %v", s.Src, a)
+			}
+			c.saw()
+			w.emit(udp, netip.AddrPortFrom(a, 8443), wire.Tag{Token: c.token(wire.CarrierControl)}.Append(nil))
+			if s := w.hear(udp); s.Src.Addr() != a {
+				t.Errorf("got UDP from %v, want %v", s.Src, a)
+			}
+			c.saw()
+		}
+	})
+}
+
+func TestSecond(t *testing.T) {
+	for _, test := range []struct {
+		name, own, want string
+		machine         []string
+	}{
+		{"public", "198.51.100.10", "198.51.100.11", []string{"127.0.0.1", "172.17.0.1", "169.254.1.1", "198.51.100.10", "198.51.100.11"}},
+		{"private", "10.0.0.1", "10.0.0.2", []string{"10.0.0.1", "198.51.100.11", "10.0.0.2"}},
+		{"none", "198.51.100.10", "", []string{"198.51.100.10", "10.0.0.1", "2001:db8::1"}},
+		{"IPv6", "2001:db8::1", "2001:db8::2", []string{"fe80::1", "fd00::1", "::1", "2001:db8::1", "2001:db8::2", "198.51.100.10"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := &Server{cfg: Config{Addresses: []netip.Addr{netip.IPv4Unspecified()}}}
+			for _, a := range test.machine {
+				s.cfg.Own = append(s.cfg.Own, netip.MustParseAddr(a))
+			}
+			want, _ := netip.ParseAddr(test.want)
+			if got := s.second(netip.MustParseAddr(test.own)); got != want {
+				t.Errorf("got %v, want %v", got, want)
+			}
+		})
+	}
+}

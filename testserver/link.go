@@ -220,7 +220,7 @@ func (l *link) hello(budget gate.Limits) wire.Message {
 
 // saw reports an exchange. An address that has not proved itself must learn its nonce from the answer alone.
 func (l *link) saw(c wire.Carrier, s wire.Saw) {
-	conversation, report := l.desk.saw(c, 2*gate.Default.Packets)
+	conversation, report := l.desk.saw(c, 2*l.server.limits.Packets)
 	if !report {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"vpncheck/probe/wire"
 )
@@ -19,7 +20,7 @@ const (
 	ipv6HeaderSize = 40
 	udpHeaderSize  = 8
 
-	maxReported = 8 << 10 // octets of a packet that are reported, so that a link message has room for two
+	maxReported = 4 << 10 // octets of a packet that are reported: a link message has room for two, a queue for many
 	maxStray    = 256
 )
 
@@ -39,10 +40,10 @@ func packetSize(s wire.Sighting) int {
 	return size
 }
 
-// cutBytes returns s with at most n octets.
+// cutBytes returns s with at most n octets, and does not keep the others alive.
 func cutBytes(s wire.Sighting, n int) wire.Sighting {
 	if len(s.Bytes) > n {
-		s.Bytes = s.Bytes[:n:n]
+		s.Bytes = slices.Clone(s.Bytes[:n])
 	}
 	return s
 }
