@@ -29,8 +29,8 @@ type route struct {
 }
 
 const (
-	second = "198.51.100.11"
-	cgnGRE = "198.51.100.2"
+	second      = "198.51.100.11"
+	cgnPortless = "198.51.100.2"
 )
 
 func addressesOf(r Router) plan {
@@ -48,8 +48,8 @@ func addressesOf(r Router) plan {
 		home0.to = append(home0.to, route{netip.MustParsePrefix("192.0.2.64/27"), netip.MustParsePrefix(wan).Addr()})
 	}
 	srv0 := at(ISP, "srv0", "198.51.100.1/24", "2001:db8:5::1/64")
-	if r.ISP.GREFrom.IsValid() {
-		srv0.addrs = append(srv0.addrs, netip.PrefixFrom(r.ISP.GREFrom, 24))
+	if r.ISP.PortlessFrom.IsValid() {
+		srv0.addrs = append(srv0.addrs, netip.PrefixFrom(r.ISP.PortlessFrom, 24))
 	}
 	p := plan{wan: netip.MustParsePrefix(wan).Addr(), links: []link{
 		{at(Laptop, "eth0", laptop, "2001:db8:1::11/64").by(gw, "2001:db8:1::1"), at(Home, "lan0", lan, "2001:db8:1::1/64"), r.Bump != nil},

@@ -2,6 +2,7 @@ package netlab
 
 import (
 	"encoding/binary"
+	"net/netip"
 
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
@@ -73,6 +74,13 @@ func oneIn(n uint32) []expr.Any {
 
 func verdict(k expr.VerdictKind) []expr.Any {
 	return []expr.Any{&expr.Verdict{Kind: k}}
+}
+
+// toAddress translates a flow's IPv4 source or destination.
+func toAddress(what expr.NATType, to netip.Addr) []expr.Any {
+	return []expr.Any{
+		&expr.Immediate{Register: 1, Data: to.AsSlice()},
+		&expr.NAT{Type: what, Family: unix.NFPROTO_IPV4, RegAddrMin: 1}}
 }
 
 // damage inverts a byte of an IPv4 packet of GRE version 1 that is long enough to have it: 40 bytes into GRE, where PPP has its data.

@@ -37,11 +37,11 @@ type Router struct {
 
 // A Box is what one of the two boxes on the way does with packets. A home box that does not masquerade is no firewall either.
 type Box struct {
-	Masquerade  bool
-	FullyRandom bool       // the outside port is chosen at random for each flow: a symmetric NAT
-	PPTPHelper  bool       // reads TCP 1723 and translates the Call-IDs
-	GREFrom     netip.Addr // GRE leaves from this address, all else from the box's own
-	Rules       []Rule
+	Masquerade   bool
+	FullyRandom  bool       // the outside port is chosen at random for each flow: a symmetric NAT
+	PPTPHelper   bool       // reads TCP 1723 and translates the Call-IDs
+	PortlessFrom netip.Addr // what has no ports (GRE, ESP, AH) leaves from this address, all else from the box's own
+	Rules        []Rule
 }
 
 // A Rule says what happens to packets on their way through a box. Rules stand before the firewall's own.

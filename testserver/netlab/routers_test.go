@@ -16,30 +16,31 @@ import (
 // TestRouters asks every router the same questions with raw sockets.
 func TestRouters(t *testing.T) {
 	needLab(t)
-	const wan, cgn, pool, public = "203.0.113.2", "198.51.100.1", cgnGRE, "192.0.2.66"
-	good := facts{TCP: "ok", CallID: "rewritten", V1: "both", V0: "both", UDP: "both", Sources: src(wan, wan, wan), Internet: true}
+	const wan, cgn, pool, public = "203.0.113.2", "198.51.100.1", cgnPortless, "192.0.2.66"
+	good := facts{TCP: "ok", CallID: "rewritten", V1: "both", V0: "both", UDP: "both",
+		IPsec: "both both both both both", L2TP: "both", Sources: src(wan, wan, wan, wan), Internet: true}
 	but := func(change func(*facts)) facts { f := good; change(&f); return f }
 	want := map[string]facts{
-		"open":            but(func(f *facts) { f.CallID, f.Sources = "kept", src(public, public, public) }),
+		"open":            but(func(f *facts) { f.CallID, f.Sources = "kept", src(public, public, public, public) }),
 		"linux":           but(func(f *facts) { f.CallID, f.V1 = "kept", "out" }),
 		"linux-pptp":      good,
 		"symmetric":       good,
-		"gre-out":         but(func(f *facts) { f.V1, f.V0, f.Sources = "none", "none", src(wan, "", "") }),
+		"gre-out":         but(func(f *facts) { f.V1, f.V0, f.Sources = "none", "none", src(wan, "", "", wan) }),
 		"gre-back":        but(func(f *facts) { f.CallID, f.V1, f.V0 = "kept", "out", "out" }),
 		"gre-back-helper": but(func(f *facts) { f.V1, f.V0 = "out", "out" }),
-		"pptp-reset":      but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "reset", "", "", src("", "", wan) }),
-		"pptp-drop":       but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "silent", "", "", src("", "", wan) }),
-		"double-nat":      but(func(f *facts) { f.V1, f.Sources = "out", src(cgn, cgn, cgn) }),
-		"double-nat-pptp": but(func(f *facts) { f.Sources = src(cgn, cgn, cgn) }),
-		"server-unproven": but(func(f *facts) { f.V1, f.V0, f.Sources = "none", "none", src(wan, "", "") }),
+		"pptp-reset":      but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "reset", "", "", src("", "", wan, wan) }),
+		"pptp-drop":       but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "silent", "", "", src("", "", wan, wan) }),
+		"double-nat":      but(func(f *facts) { f.V1, f.Sources = "out", src(cgn, cgn, cgn, cgn) }),
+		"double-nat-pptp": but(func(f *facts) { f.Sources = src(cgn, cgn, cgn, cgn) }),
+		"server-unproven": but(func(f *facts) { f.V1, f.V0, f.Sources = "none", "none", src(wan, "", "", wan) }),
 		"outage":          good, // its second is not reached here, see TestOutage
-		"cgn-unpaired":    but(func(f *facts) { f.V1, f.Sources = "out", src(cgn, pool, pool) }),
+		"cgn-unpaired":    but(func(f *facts) { f.V1, f.Sources = "out", src(cgn, pool, pool, pool) }),
 		"callid-damage":   but(func(f *facts) { f.V1 = "both damaged" }),
 		"gre-callid":      but(func(f *facts) { f.V1 = "both call-id-wrong" }),
 		"gre-stall":       good, // after six it stalls, see TestStall
-		"pptp-hijack":     but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "another", "", "", src("", "", wan) }),
-		"udp-out":         but(func(f *facts) { f.UDP = "none" }),
-		"portal":          {TCP: "another", V0: "none", UDP: "none", Sources: src("", "", "")},
+		"pptp-hijack":     but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "another", "", "", src("", "", wan, wan) }),
+		"udp-out":         but(func(f *facts) { f.UDP, f.IPsec, f.L2TP = "none", "none none none both both", "none" }),
+		"portal":          {TCP: "another", V0: "none", UDP: "none", IPsec: "none none none none none", L2TP: "none", Sources: src("", "", "", "")},
 	}
 	for _, r := range Routers() {
 		if r.Name == "lossy" {
@@ -54,13 +55,13 @@ func TestRouters(t *testing.T) {
 	}
 }
 
-func src(tcp, v1, v0 string) string { return strings.Join([]string{tcp, v1, v0}, " ") }
+func src(tcp, v1, v0, esp string) string { return strings.Join([]string{tcp, v1, v0, esp}, " ") }
 
 func TestLossy(t *testing.T) {
 	needLab(t)
 	t.Parallel()
 	l := build(t, "lossy")
-	c, s := rawGRE(t, l, Laptop), rawGRE(t, l, Server)
+	c, s := raw(t, l, Laptop, gre), raw(t, l, Server, gre)
 	for _, w := range []struct {
 		name     string
 		from, to *net.IPConn
@@ -68,7 +69,7 @@ func TestLossy(t *testing.T) {
 	}{{"out", c, s, l.Addr(Server)}, {"in", s, c, l.WAN()}} {
 		got := 0
 		for range 300 { // one at a time: no buffer on the way is ever full
-			sendGRE(t, w.from, w.dst, gre0())
+			send(t, w.from, w.dst, gre0())
 			if _, _, ok := next(w.to, 3*time.Millisecond); ok {
 				got++
 			}
@@ -83,7 +84,7 @@ func TestStall(t *testing.T) {
 	needLab(t)
 	t.Parallel()
 	l := build(t, "gre-stall")
-	c, s := rawGRE(t, l, Laptop), rawGRE(t, l, Server)
+	c, s := raw(t, l, Laptop, gre), raw(t, l, Server, gre)
 	for fresh := range uint16(2) { // a second call has its own six
 		k, err := pptp(t, l, fresh)
 		if err != nil {
@@ -104,7 +105,7 @@ func TestStall(t *testing.T) {
 	}
 	for round := range 7 {
 		want := map[bool]string{true: "both", false: "none"}[round < 6]
-		if got, _ := echoV0(t, l, c, s); got != want {
+		if got, _ := echo(t, c, s, l.Addr(Server), gre0()); got != want {
 			t.Errorf("plain GRE, round %d: got %q, want %q", round, got, want)
 		}
 	}
@@ -185,7 +186,7 @@ func TestTwins(t *testing.T) {
 		}
 	}
 	for i, l := range labs {
-		if got, _ := echoV1(t, l, calls[i], rawGRE(t, l, Laptop), rawGRE(t, l, Server)); got != "both" {
+		if got, _ := echoV1(t, l, calls[i], raw(t, l, Laptop, gre), raw(t, l, Server, gre)); got != "both" {
 			t.Errorf("lab %d: got GRE %q, want both ways", i, got)
 		}
 	}
@@ -219,14 +220,14 @@ func TestSides(t *testing.T) {
 		}
 	}
 
-	c, s := rawGRE(t, l, Laptop), rawGRE(t, l, Server)
-	sendGRE(t, s, l.WAN(), gre0())
+	c, s := raw(t, l, Laptop, gre), raw(t, l, Server, gre)
+	send(t, s, l.WAN(), gre0())
 	if b, from, ok := next(c, silence); ok {
 		t.Errorf("the laptop got %x unasked from %v", b, from)
 	}
 	odd := gre1(1)
 	odd[2], odd[3] = 8, 0 // conntrack refuses it, so that NAT would leave its private source as it is (F48)
-	sendGRE(t, c, l.Addr(Server), odd)
+	send(t, c, l.Addr(Server), odd)
 	if _, from, ok := next(s, silence); ok {
 		t.Errorf("a packet leaked to the server from %v", from)
 	}

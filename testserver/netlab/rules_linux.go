@@ -167,10 +167,10 @@ func (rs *ruleset) nat(b Box) {
 	if !rs.firewall {
 		match = append(match, from([]byte{100, 64}, []byte{255, 192})...) // the neighbour has a public address
 	}
-	if b.GREFrom.IsValid() {
-		rs.rule("srcnat", match, proto(gre), []expr.Any{
-			&expr.Immediate{Register: 1, Data: b.GREFrom.AsSlice()},
-			&expr.NAT{Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: 1}})
+	if b.PortlessFrom.IsValid() {
+		for _, p := range []byte{gre, esp, ah} {
+			rs.rule("srcnat", match, proto(p), toAddress(expr.NATTypeSourceNAT, b.PortlessFrom))
+		}
 	}
 	rs.rule("srcnat", match, []expr.Any{&expr.Masq{FullyRandom: b.FullyRandom}})
 }

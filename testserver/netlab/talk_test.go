@@ -6,10 +6,10 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -56,18 +56,18 @@ func within[T io.Closer](t testing.TB, l *Lab, h Host, open func() (T, error)) T
 	return v
 }
 
-func rawGRE(t testing.TB, l *Lab, h Host) *net.IPConn {
-	return within(t, l, h, func() (*net.IPConn, error) { return net.ListenIP("ip4:47", nil) })
+func raw(t testing.TB, l *Lab, h Host, proto int) *net.IPConn {
+	return within(t, l, h, func() (*net.IPConn, error) { return net.ListenIP(fmt.Sprintf("ip4:%d", proto), nil) })
 }
 
 func udpOn(t testing.TB, l *Lab, h Host, a netip.Addr, port int) *net.UDPConn {
 	return within(t, l, h, func() (*net.UDPConn, error) { return net.ListenUDP("udp", net.UDPAddrFromAddrPort(ap(a, port))) })
 }
 
-func sendGRE(t testing.TB, c *net.IPConn, to netip.Addr, b []byte) {
+func send(t testing.TB, c *net.IPConn, to netip.Addr, b []byte) {
 	t.Helper()
 	if _, err := c.WriteToIP(b, &net.IPAddr{IP: to.AsSlice()}); err != nil {
-		t.Fatalf("sending GRE: %v", err)
+		t.Fatalf("sending a raw packet: %v", err)
 	}
 }
 
@@ -154,115 +154,4 @@ func pptp(t testing.TB, l *Lab, id uint16) (*call, error) {
 	k.seen = binary.BigEndian.Uint16(message(c, s, control(168, 7, map[int]uint16{12: k.laptopID}))[12:])
 	k.told = binary.BigEndian.Uint16(message(s, c, control(32, 8, map[int]uint16{12: k.serverID, 14: k.seen, 16: 0x100}))[12:])
 	return k, nil
-}
-
-// facts are what a router does, in words that fit into a table.
-type facts struct {
-	TCP      string // "ok", "reset", "silent", "another"
-	CallID   string // of the laptop as the server sees it: "kept", "rewritten"
-	V1, V0   string // GRE of PPTP and plain GRE: "both", "out" (only), "none", with what was changed
-	UDP      string
-	Sources  string // which addresses the server sees: of TCP, PPTP's GRE, plain GRE
-	Internet bool   // TCP to some port
-}
-
-func measure(t *testing.T, l *Lab) facts {
-	t.Helper()
-	var f facts
-	atLaptop, atServer := rawGRE(t, l, Laptop), rawGRE(t, l, Server)
-	k, err := pptp(t, l, 0)
-	var froms [3]netip.Addr
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		f.TCP = "reset"
-	case err != nil && k == nil:
-		f.TCP = "silent"
-	case err != nil:
-		f.TCP = "another"
-	default:
-		f.TCP, f.CallID = "ok", "kept"
-		froms[0] = k.from
-		if k.seen != k.laptopID {
-			f.CallID = "rewritten"
-		}
-		f.V1, froms[1] = echoV1(t, l, k, atLaptop, atServer)
-	}
-	f.V0, froms[2] = echoV0(t, l, atLaptop, atServer)
-	f.UDP = echoUDP(t, l)
-	for i, a := range froms {
-		if i > 0 {
-			f.Sources += " "
-		}
-		if a.IsValid() {
-			f.Sources += a.String()
-		}
-	}
-	within(t, l, Server, func() (*net.TCPListener, error) { return net.ListenTCP("tcp4", &net.TCPAddr{Port: 8443}) })
-	if c, err := dial(l, l.Addr(Server), 8443); err == nil {
-		c.Close()
-		f.Internet = true
-	}
-	return f
-}
-
-// echoV1 sends PPTP's GRE as the two ends of the call would: the server answers to the address of the control connection.
-func echoV1(t *testing.T, l *Lab, k *call, atLaptop, atServer *net.IPConn) (string, netip.Addr) {
-	t.Helper()
-	sent := gre1(k.told)
-	sendGRE(t, atLaptop, l.Addr(Server), sent)
-	b, from, ok := next(atServer, silence)
-	if !ok {
-		return "none", from
-	}
-	note := ""
-	if binary.BigEndian.Uint16(b[6:]) != k.serverID {
-		note = " call-id-wrong-out"
-	}
-	if string(b[8:]) != string(sent[8:]) {
-		note += " damaged"
-	}
-	sendGRE(t, atServer, k.from, gre1(k.seen))
-	b, _, ok = next(atLaptop, silence)
-	if !ok {
-		return "out" + note, from
-	}
-	if binary.BigEndian.Uint16(b[6:]) != k.laptopID {
-		note += " call-id-wrong"
-	}
-	return "both" + note, from
-}
-
-func echoV0(t *testing.T, l *Lab, atLaptop, atServer *net.IPConn) (string, netip.Addr) {
-	t.Helper()
-	sendGRE(t, atLaptop, l.Addr(Server), gre0())
-	_, from, ok := next(atServer, silence)
-	if !ok {
-		return "none", from
-	}
-	sendGRE(t, atServer, from, gre0())
-	if _, _, ok := next(atLaptop, silence); !ok {
-		return "out", from
-	}
-	return "both", from
-}
-
-func echoUDP(t *testing.T, l *Lab) string {
-	t.Helper()
-	s := udpOn(t, l, Server, l.Addr(Server), 8443)
-	c := udpOn(t, l, Laptop, l.Addr(Laptop), 0)
-	if _, err := c.WriteToUDPAddrPort([]byte("?"), ap(l.Addr(Server), 8443)); err != nil {
-		t.Fatal(err)
-	}
-	buf := make([]byte, 16)
-	s.SetReadDeadline(time.Now().Add(silence))
-	_, from, err := s.ReadFromUDPAddrPort(buf)
-	if err != nil {
-		return "none"
-	}
-	s.WriteToUDPAddrPort([]byte("!"), from)
-	c.SetReadDeadline(time.Now().Add(silence))
-	if _, _, err := c.ReadFromUDPAddrPort(buf); err != nil {
-		return "out"
-	}
-	return "both"
 }
