@@ -41,6 +41,11 @@ func dport(p uint16) []expr.Any {
 	return equals(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2}, binary.BigEndian.AppendUint16(nil, p))
 }
 
+// bare matches UDP that has no checksum.
+func bare() []expr.Any {
+	return equals(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 6, Len: 2}, []byte{0, 0})
+}
+
 // from matches an IPv4 source by the first bytes of its network and mask.
 func from(network, mask []byte) []expr.Any {
 	return masked(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: uint32(len(mask))}, mask, network)
@@ -95,4 +100,12 @@ func damage() []expr.Any {
 		&expr.Payload{DestRegister: 1, Base: network, Offset: offset, Len: 1},
 		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{0xff}, Xor: []byte{0xff}},
 		&expr.Payload{OperationType: expr.PayloadWrite, SourceRegister: 1, Base: network, Offset: offset, Len: 1})
+}
+
+// rewrite overwrites octets 4 to 7 of UDP's payload: in IKE, the second half of the initiator's SPI.
+func rewrite() []expr.Any {
+	return append(proto(udp),
+		&expr.Immediate{Register: 1, Data: []byte{0xde, 0xad, 0xbe, 0xef}},
+		&expr.Payload{OperationType: expr.PayloadWrite, SourceRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 8 + 4, Len: 4,
+			CsumType: expr.CsumTypeInet, CsumOffset: 6})
 }

@@ -51,6 +51,7 @@ type Rule struct {
 	Proto uint8    // 0 is any
 	Ports []uint16 // destination ports; empty is any
 	OneIn uint32   // only one packet in OneIn, at random; 0 is every packet
+	Bare  bool     // only UDP without a checksum
 	After uint64   // only packets of a flow that has had more than After packets, both directions counted; 0 is every packet
 }
 
@@ -72,6 +73,7 @@ const (
 	Reset            // answers TCP with RST in the name of the server
 	Redirect         // to the box itself, same port
 	Damage           // inverts one byte of the payload of GRE version 1
+	Rewrite          // overwrites octets 4 to 7 of UDP's payload, and mends the checksum
 )
 
 // An Edit is a bump in the wire: it gets each IP packet and returns what passes instead. It is never called twice at once, may keep state,

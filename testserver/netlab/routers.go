@@ -30,6 +30,7 @@ func routers() []Router {
 		maps.Copy(e, other)
 		return e
 	}
+	portDropped := Expect{"blocked-out", "udp-port-dropped"}
 	noUDP := Expect{"blocked-out", "udp-filtered"}
 	unasked := Expect{"untested", "captive-portal"}
 
@@ -113,6 +114,52 @@ func routers() []Router {
 		{Name: "udp-out", Says: "The router drops all UDP on its way out; PPTP needs none.", // F02
 			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: udp}),
 			Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP})},
+
+		{Name: "esp-out", Says: "The router drops ESP, IPsec's own protocol, on its way out.", // F09
+			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: esp}),
+			Neighbour: true, Expect: but(expect{"esp": {"blocked-out", "esp-out-dropped"}})},
+
+		{Name: "esp-back", Says: "The router lets ESP out and drops the answers.",
+			Home:      with(helper, Rule{Do: DropEarly, Way: In, Proto: esp}),
+			Neighbour: true, Expect: but(expect{"esp": {"blocked-back", "esp-back-dropped"}})},
+
+		{Name: "ah-out", Says: "The router drops AH on its way out.",
+			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: ah}),
+			Neighbour: true, Expect: but(expect{"ah": {"blocked-out", "ah-out-dropped"}})},
+
+		{Name: "ike-out", Says: "The provider drops UDP to port 500, IKE's.",
+			Home: helper, ISP: with(Box{}, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{500}}),
+			Neighbour: true, Expect: but(expect{"ike": portDropped})},
+
+		{Name: "natt-out", Says: "The router drops UDP to port 4500, that of IPsec through NAT.",
+			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{4500}}),
+			Neighbour: true, Expect: but(expect{"natt": portDropped})},
+
+		{Name: "l2tp-out", Says: "The router's L2TP passthrough box is off: UDP to port 1701 is dropped.", // F10
+			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{1701}}),
+			Neighbour: true, Expect: but(expect{"l2tp": portDropped})},
+
+		{Name: "ddwrt-ipsec-off", Says: "The router's IPsec passthrough box is off, as in DD-WRT: only UDP to port 500 is dropped.", // F10
+			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{500}}),
+			Neighbour: true, Expect: but(expect{"ike": portDropped})},
+
+		{Name: "ipsec-off", Says: "The router's IPsec passthrough box is off, as others do it: UDP to port 500, ESP and AH are dropped.", // F10
+			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{500}},
+				Rule{Do: Drop, Way: Out, Proto: esp}, Rule{Do: Drop, Way: Out, Proto: ah}),
+			Neighbour: true, Expect: but(expect{"ike": portDropped, "esp": {"blocked-out", "esp-out-dropped"},
+				"ah": {"blocked-out", "ah-out-dropped"}})},
+
+		{Name: "ike-alg", Says: "The router reads along in IKE on port 500, and rewrites the SPI on its way out.", // F14
+			Home:      with(helper, Rule{Do: Rewrite, Way: Out, Proto: udp, Ports: []uint16{500}}),
+			Neighbour: true, Expect: but(expect{"ike": {"altered", "payload-altered"}})},
+
+		{Name: "refused", Says: "The router keeps UDP port 500 to itself, and nothing listens there: it refuses in the server's name.", // F18, T14
+			Home:      with(helper, Rule{Do: Redirect, Way: Out, Proto: udp, Ports: []uint16{500}}),
+			Neighbour: true, Expect: but(expect{"ike": {"blocked-out", "udp-refused"}})},
+
+		{Name: "checksum0", Says: "The router drops UDP without a checksum, which is how IPsec over UDP is sent.", // F43
+			Home:      with(helper, Rule{Do: Drop, Proto: udp, Bare: true}),
+			Neighbour: true, Expect: but(expect{"natt": {"blocked-out", "udp-zero-checksum-dropped"}})},
 
 		{Name: "portal", Says: "A hotel network before you have signed in.", // F34, T14
 			Home:      with(nat, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{80, 443, 1723}}, Rule{Do: Drop}),

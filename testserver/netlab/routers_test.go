@@ -20,6 +20,7 @@ func TestRouters(t *testing.T) {
 	good := facts{TCP: "ok", CallID: "rewritten", V1: "both", V0: "both", UDP: "both",
 		IPsec: "both both both both both", L2TP: "both", Sources: src(wan, wan, wan, wan), Internet: true}
 	but := func(change func(*facts)) facts { f := good; change(&f); return f }
+	ipsec := func(s string) facts { return but(func(f *facts) { f.IPsec = s }) }
 	want := map[string]facts{
 		"open":            but(func(f *facts) { f.CallID, f.Sources = "kept", src(public, public, public, public) }),
 		"linux":           but(func(f *facts) { f.CallID, f.V1 = "kept", "out" }),
@@ -40,6 +41,17 @@ func TestRouters(t *testing.T) {
 		"gre-stall":       good, // after six it stalls, see TestStall
 		"pptp-hijack":     but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "another", "", "", src("", "", wan, wan) }),
 		"udp-out":         but(func(f *facts) { f.UDP, f.IPsec, f.L2TP = "none", "none none none both both", "none" }),
+		"esp-out":         but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(wan, wan, wan, "") }),
+		"esp-back":        ipsec("both both both out both"),
+		"ah-out":          ipsec("both both both both none"),
+		"ike-out":         ipsec("none both both both both"),
+		"natt-out":        ipsec("both none none both both"),
+		"l2tp-out":        but(func(f *facts) { f.L2TP = "none" }),
+		"ddwrt-ipsec-off": ipsec("none both both both both"),
+		"ipsec-off":       but(func(f *facts) { f.IPsec, f.Sources = "none both both none none", src(wan, wan, wan, "") }),
+		"ike-alg":         ipsec("changed both both both both"),
+		"refused":         ipsec("refused both both both both"),
+		"checksum0":       ipsec("both both none both both"),
 		"portal":          {TCP: "another", V0: "none", UDP: "none", IPsec: "none none none none none", L2TP: "none", Sources: src("", "", "", "")},
 	}
 	for _, r := range Routers() {

@@ -101,6 +101,9 @@ func (rs *ruleset) add(r Rule) {
 		if r.Proto != 0 {
 			match = append(match, proto(r.Proto)...)
 		}
+		if r.Bare {
+			match = append(match, append(proto(udp), bare()...)...)
+		}
 		if r.After != 0 {
 			match = append(match, after(r.After)...)
 		}
@@ -128,6 +131,8 @@ func (rs *ruleset) act(do Action, match []expr.Any) {
 		rs.rule("dstnat", match, v4(), []expr.Any{&expr.Redir{}})
 	case Damage:
 		rs.rule("forward", match, v4(), damage())
+	case Rewrite:
+		rs.rule("forward", match, v4(), rewrite())
 	}
 }
 
