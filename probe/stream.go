@@ -27,55 +27,65 @@ type Stream struct {
 func (c *Conversation) Dial(ctx context.Context, part string, stage Stage, from int, port uint16) *Stream {
 	ctx, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
-	opened := make(chan *Stream)
-	pending := 0
-	collect := func(s *Stream) *Stream {
-		pending--
-		return s
-	}
-	var got *Stream
-	for flow := from; got == nil && ctx.Err() == nil && !c.path.stopped(); flow++ {
-		if flow > from && c.decided(part, stage) {
+	d := dialing{opened: make(chan *Stream)}
+	for flow := from; d.got == nil && ctx.Err() == nil && !c.path.stopped(); flow++ {
+		if flow > from && c.decided(part, stage) || !c.path.clear(ctx) {
 			break
 		}
-		if !c.path.clear(ctx) {
-			break
-		}
-		pending++
-		go func() { opened <- c.attempt(ctx, part, stage, flow, port) }()
+		d.pending++
+		go func() { d.opened <- c.attempt(ctx, part, stage, flow, port) }()
 		// The next attempt starts half a second after this one, answered with a refusal or not at all.
-		timer := time.NewTimer(tryEvery)
-		for waiting := true; waiting; {
-			select {
-			case s := <-opened:
-				if s = collect(s); s != nil {
-					got, waiting = s, false
-				}
-			case <-timer.C:
-				waiting = false
-			case <-ctx.Done():
-				waiting = false
-			}
-		}
-		timer.Stop()
+		d.wait(ctx, tryEvery)
+	}
+	if d.got == nil {
+		d.wait(ctx, c.path.Wait()) // the last attempt has its chance, too
 	}
 	cancel()
-	for pending > 0 {
-		if s := collect(<-opened); s != nil {
-			if got == nil {
-				got = s
-			} else {
-				s.conn.Close()
-			}
+	for d.pending > 0 {
+		d.take(<-d.opened)
+	}
+	return d.got
+}
+
+// dialing is a number of connects under way.
+type dialing struct {
+	opened  chan *Stream
+	pending int
+	got     *Stream
+}
+
+// wait waits for one that succeeds, at most so long.
+func (d *dialing) wait(ctx context.Context, most time.Duration) {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	for d.got == nil {
+		select {
+		case s := <-d.opened:
+			d.take(s)
+		case <-timer.C:
+			return
+		case <-ctx.Done():
+			return
 		}
 	}
-	return got
+}
+
+// take keeps the first success and closes any further one.
+func (d *dialing) take(s *Stream) {
+	d.pending--
+	switch {
+	case s == nil:
+	case d.got == nil:
+		d.got = s
+	default:
+		s.conn.Close()
+	}
 }
 
 // tryEvery is the pause between two tries while nothing answers: five of them span more than two seconds.
 const tryEvery = 500 * time.Millisecond
 
-// stageCalledOff marks an attempt that was called off because another had succeeded: it is no try.
+// stageCalledOff marks an attempt that was called off before it had its chance, because another had succeeded: it is no try.
 const stageCalledOff = "called-off"
 
 // attempt is one connect.
@@ -89,7 +99,7 @@ func (c *Conversation) attempt(ctx context.Context, part string, stage Stage, fl
 	conn, err := c.path.net.Dial(own, c.path.Local, server)
 	if err != nil {
 		c.edit(n, func(e *Exchange) {
-			if refused(e, err); ctx.Err() != nil && e.Refused == "" {
+			if refused(e, err); ctx.Err() != nil && e.Refused == "" && time.Since(e.Sent.At) < c.path.Wait() {
 				e.Stage = stageCalledOff
 			}
 		})

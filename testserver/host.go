@@ -51,6 +51,7 @@ type listener struct {
 	carriers []wire.Carrier
 	err      error
 	link     bool
+	syns     wire.Carrier // watched for SYNs
 }
 
 // Raw listens for an IP protocol on every address. handle is called for one packet of a socket after the other.
@@ -70,15 +71,16 @@ func (h *Host) UDP(port uint16, handle func(sock.Conn, wire.Sighting), carriers 
 	}
 }
 
-// SYNs watches for the first packets of TCP connections, if the system lets it: none of the carriers depends on it.
-func (h *Host) SYNs(port uint16, handle func(wire.Sighting)) {
+// SYNs watches for the first packets of TCP connections, if the system lets it: the carrier does not depend on it, but without it a
+// connection attempt that never came cannot be told from one that nobody could see.
+func (h *Host) SYNs(port uint16, handle func(wire.Sighting), carrier wire.Carrier) {
 	for _, a := range h.addresses {
 		c, err := h.net.SYNs(port, a)
 		if err != nil {
 			h.log.Debug("not watching for SYNs", "port", port, "err", err)
 			continue
 		}
-		h.receive(listener{what: portName("SYNs to", port)}, c, func(_ sock.Conn, s wire.Sighting) { handle(s) })
+		h.receive(listener{what: portName("SYNs to", port), local: netip.AddrPortFrom(a, port), syns: carrier}, c, func(_ sock.Conn, s wire.Sighting) { handle(s) })
 	}
 }
 
@@ -234,6 +236,15 @@ func (h *Host) carrier(c wire.Carrier, own netip.Addr) (ready bool, failed error
 		}
 	}
 	return false, failed
+}
+
+// watched says whether SYNs of a carrier for own are seen; a zero own asks for any address.
+func (h *Host) watched(c wire.Carrier, own netip.Addr) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.ContainsFunc(h.opened, func(l listener) bool {
+		return l.syns == c && l.err == nil && covers(l.local.Addr(), own)
+	})
 }
 
 // covers says whether a socket bound to local hears packets for own.

@@ -57,7 +57,7 @@ func (p *pptp) Listen(h *Host) {
 	h.SYNs(h.pptpPort, func(s wire.Sighting) {
 		h.Arrived(s, wire.CarrierPPTP)
 		h.Stray(wire.CarrierPPTP, s)
-	})
+	}, wire.CarrierPPTP)
 	h.Raw(wire.IPProtoGRE, p.packet, wire.CarrierGREv1)
 }
 

@@ -109,7 +109,7 @@ func (s *Server) carrier(c wire.Carrier, own netip.Addr) wire.CarrierState {
 	ready, err := s.host.carrier(c, own)
 	switch {
 	case ready:
-		return wire.CarrierState{Carrier: c, Ready: true}
+		return wire.CarrierState{Carrier: c, Ready: true, SYNs: s.host.watched(c, own)}
 	case err != nil:
 		why, _ := refusal(err)
 		return wire.CarrierState{Carrier: c, Why: why}
