@@ -33,6 +33,8 @@ func (l *Lab) impersonate(i Impostor) error {
 		return l.pptpImpostor(listen, startReply())
 	case Portal:
 		return l.portal(listen)
+	case IPsecImpostor:
+		return l.ipsecImpostor()
 	}
 	return nil
 }

@@ -151,7 +151,7 @@ func (p pair) noChecksum(t *testing.T) {
 // "another" (answered), "none".
 func (p pair) talk(t *testing.T) string {
 	t.Helper()
-	const text = "a question of some length"
+	const text = "\xc8\x02, which L2TP starts with, and as long as IKE's header"
 	if _, err := p.c.Write([]byte(text)); err != nil {
 		t.Fatal(err)
 	}

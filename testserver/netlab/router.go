@@ -84,9 +84,10 @@ type Edit func(pkt []byte, toLaptop bool, now time.Time) [][]byte
 type Impostor string
 
 const (
-	NoImpostor   Impostor = ""
-	PPTPImpostor Impostor = "pptp"   // a PPTP server of the router's own
-	Portal       Impostor = "portal" // a hotel's sign-in page
+	NoImpostor    Impostor = ""
+	PPTPImpostor  Impostor = "pptp"   // a PPTP server of the router's own
+	IPsecImpostor Impostor = "ipsec"  // answers IKE, ESP in UDP and L2TP
+	Portal        Impostor = "portal" // a hotel's sign-in page
 )
 
 // Routers returns all routers, simplest first.

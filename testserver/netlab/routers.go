@@ -31,6 +31,7 @@ func routers() []Router {
 		return e
 	}
 	portDropped := Expect{"blocked-out", "udp-port-dropped"}
+	hijacked := Expect{"hijacked", "answered-by-another"}
 	noUDP := Expect{"blocked-out", "udp-filtered"}
 	unasked := Expect{"untested", "captive-portal"}
 
@@ -109,7 +110,7 @@ func routers() []Router {
 		{Name: "pptp-hijack", Says: "The router has a PPTP server of its own and answers in the place of yours.", // F18, T14
 			Home:      with(helper, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{1723}}),
 			Impostor:  PPTPImpostor,
-			Neighbour: true, Expect: but(expect{"pptp": {"hijacked", "answered-by-another"}})},
+			Neighbour: true, Expect: but(expect{"pptp": hijacked})},
 
 		{Name: "udp-out", Says: "The router drops all UDP on its way out; PPTP needs none.", // F02
 			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: udp}),
@@ -152,6 +153,11 @@ func routers() []Router {
 		{Name: "ike-alg", Says: "The router reads along in IKE on port 500, and rewrites the SPI on its way out.", // F14
 			Home:      with(helper, Rule{Do: Rewrite, Way: Out, Proto: udp, Ports: []uint16{500}}),
 			Neighbour: true, Expect: but(expect{"ike": {"altered", "payload-altered"}})},
+
+		{Name: "hijack", Says: "The router has an IPsec and L2TP server of its own and answers in the place of yours.", // F18, T14
+			Home:      with(helper, Rule{Do: Redirect, Way: Out, Proto: udp, Ports: []uint16{500, 4500, 1701}}),
+			Impostor:  IPsecImpostor,
+			Neighbour: true, Expect: but(expect{"ike": hijacked, "natt": hijacked, "l2tp": hijacked})},
 
 		{Name: "refused", Says: "The router keeps UDP port 500 to itself, and nothing listens there: it refuses in the server's name.", // F18, T14
 			Home:      with(helper, Rule{Do: Redirect, Way: Out, Proto: udp, Ports: []uint16{500}}),

@@ -3,9 +3,7 @@
 package netlab
 
 import (
-	"crypto/tls"
 	"encoding/binary"
-	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -50,6 +48,7 @@ func TestRouters(t *testing.T) {
 		"ddwrt-ipsec-off": ipsec("none both both both both"),
 		"ipsec-off":       but(func(f *facts) { f.IPsec, f.Sources = "none both both none none", src(wan, wan, wan, "") }),
 		"ike-alg":         ipsec("changed both both both both"),
+		"hijack":          but(func(f *facts) { f.IPsec, f.L2TP = "another another another both both", "another" }),
 		"refused":         ipsec("refused both both both both"),
 		"checksum0":       ipsec("both both none both both"),
 		"portal":          {TCP: "another", V0: "none", UDP: "none", IPsec: "none none none none none", L2TP: "none", Sources: src("", "", "", "")},
@@ -138,49 +137,6 @@ func TestOutage(t *testing.T) {
 	}
 	if len(edit(pkt, true, now.Add(time.Second))) != 1 {
 		t.Error("the line is still dead after a second")
-	}
-}
-
-func TestPortal(t *testing.T) {
-	needLab(t)
-	t.Parallel()
-	l := build(t, "portal")
-	c, err := dial(l, l.Addr(Server), 80)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	io.WriteString(c, "GET / HTTP/1.0\r\n\r\n")
-	if b, _ := io.ReadAll(c); !strings.HasPrefix(string(b), "HTTP/1.0 302 ") || !strings.Contains(string(b), "portal.example/login") {
-		t.Errorf("got %q, want a redirect to the sign-in page", b)
-	}
-	if c, err = dial(l, l.Addr(Server), 443); err != nil {
-		t.Fatal(err)
-	}
-	s := tls.Client(c, &tls.Config{InsecureSkipVerify: true})
-	defer s.Close()
-	if err := s.Handshake(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.ConnectionState().PeerCertificates[0].VerifyHostname("portal.example"); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestHijack(t *testing.T) {
-	needLab(t)
-	t.Parallel()
-	l := build(t, "pptp-hijack")
-	c, err := dial(l, l.Addr(Server), 1723)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(patience))
-	c.Write(control(156, 1, nil))
-	b := make([]byte, 156)
-	if _, err := io.ReadFull(c, b); err != nil || b[9] != 2 || !strings.HasPrefix(string(b[28:]), "router\x00") {
-		t.Errorf("got %x, %v, want the router's own reply", b, err)
 	}
 }
 
