@@ -25,17 +25,18 @@ type end struct {
 
 type route struct {
 	dst netip.Prefix
-	via netip.Addr
+	via netip.Addr // none: it is on the wire
 }
 
 const (
+	homeWAN     = "203.0.113.2"
 	second      = "198.51.100.11"
 	cgnPortless = "198.51.100.2"
 )
 
 func addressesOf(r Router) plan {
 	lan, laptop, gw := "192.168.1.1/24", "192.168.1.11/24", "192.168.1.1"
-	wan, isp := "203.0.113.2/26", "203.0.113.1/26"
+	wan, isp := homeWAN+"/26", "203.0.113.1/26"
 	if !r.Home.Masquerade {
 		lan, laptop, gw = "192.0.2.65/27", "192.0.2.66/27", "192.0.2.65"
 	}
@@ -59,6 +60,11 @@ func addressesOf(r Router) plan {
 	if r.Neighbour {
 		p.links = append(p.links, link{at(ISP, "nbr0", "203.0.113.65/26", "2001:db8:3::1/64"),
 			at(Neighbour, "eth0", "203.0.113.77/26", "2001:db8:3::77/64").by("203.0.113.65", "2001:db8:3::1"), false})
+	}
+	if len(r.Earlier) > 0 {
+		const other = "192.168.1.12"
+		lan1 := end{host: Home, name: "lan1", to: []route{{dst: netip.MustParsePrefix(other + "/32")}}}
+		p.links = append(p.links, link{at(Other, "eth0", other+"/24").by(gw), lan1, false})
 	}
 	return p
 }

@@ -15,6 +15,8 @@
 // home router lets new flows out and their answers in, and drops what comes to it unasked from outside. The isp drops what has a private
 // source, and the server knows the way to the isp only: a packet that leaks out untranslated is never answered.
 //
+// Where it matters who spoke first, a second laptop, 192.168.1.12, is on a wire of its own at lan1, and [Router.Earlier] says what it said.
+//
 // What the kernel cannot play, a bump in the wire does: then eth0 of the laptop and lan0 of the home router are TUN devices, and this
 // process carries each packet between them through the router's own [Edit].
 //

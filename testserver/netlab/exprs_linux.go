@@ -15,8 +15,9 @@ func equals(load expr.Any, data []byte) []expr.Any {
 	return []expr.Any{load, &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: data}}
 }
 
+// iif matches the interfaces whose names begin so.
 func iif(name string) []expr.Any {
-	return equals(&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1}, ifname(name))
+	return equals(&expr.Meta{Key: expr.MetaKeyIIFNAME, Register: 1}, []byte(name))
 }
 
 func oif(name string) []expr.Any {
@@ -37,8 +38,11 @@ func proto(p byte) []expr.Any {
 	return equals(&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, []byte{p})
 }
 
-func dport(p uint16) []expr.Any {
-	return equals(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2}, binary.BigEndian.AppendUint16(nil, p))
+func sport(p uint16) []expr.Any { return port(0, p) }
+func dport(p uint16) []expr.Any { return port(2, p) }
+
+func port(offset uint32, p uint16) []expr.Any {
+	return equals(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: offset, Len: 2}, binary.BigEndian.AppendUint16(nil, p))
 }
 
 // bare matches UDP that has no checksum.
@@ -86,6 +90,13 @@ func toAddress(what expr.NATType, to netip.Addr) []expr.Any {
 	return []expr.Any{
 		&expr.Immediate{Register: 1, Data: to.AsSlice()},
 		&expr.NAT{Type: what, Family: unix.NFPROTO_IPV4, RegAddrMin: 1}}
+}
+
+func toAddrPort(what expr.NATType, to netip.AddrPort) []expr.Any {
+	return []expr.Any{
+		&expr.Immediate{Register: 1, Data: to.Addr().AsSlice()},
+		&expr.Immediate{Register: 2, Data: binary.BigEndian.AppendUint16(nil, to.Port())},
+		&expr.NAT{Type: what, Family: unix.NFPROTO_IPV4, RegAddrMin: 1, RegProtoMin: 2}}
 }
 
 // damage inverts a byte of an IPv4 packet of GRE version 1 that is long enough to have it: 40 bytes into GRE, where PPP has its data.

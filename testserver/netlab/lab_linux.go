@@ -66,10 +66,13 @@ func (l *Lab) build(ctx context.Context, r Router) error {
 	if err := l.wire(ctx, r); err != nil {
 		return err
 	}
-	return l.impersonate(r.Impostor)
+	if err := l.impersonate(r.Impostor); err != nil {
+		return err
+	}
+	return l.remember(ctx, r.Earlier)
 }
 
-// Addr returns a host's IPv4 address; that of home is its inside address. It is the zero Addr for a neighbour that the router does not have.
+// Addr returns a host's IPv4 address; that of home is its inside address. It is the zero Addr for a host that the router's lab does not have.
 func (l *Lab) Addr(h Host) netip.Addr {
 	if h == Home {
 		return l.plan.links[0].b.addrs[0].Addr()

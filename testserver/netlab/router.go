@@ -14,7 +14,8 @@ type Host string
 
 const (
 	Laptop    Host = "laptop"
-	Home      Host = "home" // the home router
+	Other     Host = "other" // a second laptop behind the home router
+	Home      Host = "home"  // the home router
 	ISP       Host = "isp"
 	Server    Host = "server"
 	Neighbour Host = "neighbour" // a host outside the home NAT
@@ -29,6 +30,7 @@ type Router struct {
 	Says      string // one sentence for people
 	Home, ISP Box
 	Bump      func() Edit       // makes the bump in the wire of one lab; nil: there is none
+	Earlier   []Flow            // what a second laptop said to the server; the home router still has the state of it
 	Impostor  Impostor          // who answers what is redirected to the home router
 	Neighbour bool              // a neighbour outside proves the server first
 	Expect    map[string]Expect // by protocol
@@ -38,10 +40,17 @@ type Router struct {
 // A Box is what one of the two boxes on the way does with packets. A home box that does not masquerade is no firewall either.
 type Box struct {
 	Masquerade   bool
-	FullyRandom  bool       // the outside port is chosen at random for each flow: a symmetric NAT
-	PPTPHelper   bool       // reads TCP 1723 and translates the Call-IDs
-	PortlessFrom netip.Addr // what has no ports (GRE, ESP, AH) leaves from this address, all else from the box's own
+	FullyRandom  bool           // the outside port is chosen at random for each flow: a symmetric NAT
+	PPTPHelper   bool           // reads TCP 1723 and translates the Call-IDs
+	PortlessFrom netip.Addr     // what has no ports (GRE, ESP, AH) leaves from this address, all else from the box's own
+	Static       netip.AddrPort // UDP from this port leaves from this address and the same port, or not at all
 	Rules        []Rule
+}
+
+// A Flow is a packet to the server's first address, and its answer.
+type Flow struct {
+	Proto uint8
+	Port  uint16 // of both ends; 0 where there are none
 }
 
 // A Rule says what happens to packets on their way through a box. Rules stand before the firewall's own.

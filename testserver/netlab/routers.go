@@ -167,6 +167,16 @@ func routers() []Router {
 			Home:      with(helper, Rule{Do: Drop, Proto: udp, Bare: true}),
 			Neighbour: true, Expect: but(expect{"natt": {"blocked-out", "udp-zero-checksum-dropped"}})},
 
+		{Name: "one-ipsec", Says: "The router never changes IKE's source port 500, and another laptop spoke IKE to your server first.", // F15
+			Home:      Box{Masquerade: true, PPTPHelper: true, Static: netip.MustParseAddrPort(homeWAN + ":500")},
+			Earlier:   []Flow{{Proto: udp, Port: 500}},
+			Neighbour: true, Expect: but(expect{"ike": {"inconclusive", "port-clash"}})},
+
+		{Name: "second-laptop", Says: "Another laptop behind the same NAT spoke ESP and AH to your server just now.", // F11, T05
+			Home:      helper,
+			Earlier:   []Flow{{Proto: esp}, {Proto: ah}},
+			Neighbour: true, Expect: but(expect{"esp": {"inconclusive", "state-clash"}, "ah": {"inconclusive", "state-clash"}})},
+
 		{Name: "portal", Says: "A hotel network before you have signed in.", // F34, T14
 			Home:      with(nat, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{80, 443, 1723}}, Rule{Do: Drop}),
 			Impostor:  Portal,

@@ -51,6 +51,8 @@ func TestRouters(t *testing.T) {
 		"hijack":          but(func(f *facts) { f.IPsec, f.L2TP = "another another another both both", "another" }),
 		"refused":         ipsec("refused both both both both"),
 		"checksum0":       ipsec("both both none both both"),
+		"one-ipsec":       ipsec("none both both both both"), // from another port it passes, see TestClash
+		"second-laptop":   but(func(f *facts) { f.IPsec, f.Sources = "both both both none none", src(wan, wan, wan, "") }),
 		"portal":          {TCP: "another", V0: "none", UDP: "none", IPsec: "none none none none none", L2TP: "none", Sources: src("", "", "", "")},
 	}
 	for _, r := range Routers() {
@@ -137,6 +139,22 @@ func TestOutage(t *testing.T) {
 	}
 	if len(edit(pkt, true, now.Add(time.Second))) != 1 {
 		t.Error("the line is still dead after a second")
+	}
+}
+
+// TestClash finds the ways past what the second laptop left in the router.
+func TestClash(t *testing.T) {
+	needLab(t)
+	t.Parallel()
+	l := build(t, "one-ipsec")
+	if got := udpPair(t, l, 40500, 500, l.Addr(Server)).talk(t); got != "both" {
+		t.Errorf("from another port than 500: got %q, want both ways", got)
+	}
+	l = build(t, "second-laptop")
+	for _, p := range []int{esp, ah} {
+		if got, _ := echo(t, raw(t, l, Laptop, p), rawOn(t, l, Server, l.Second(), p), l.Second(), security()); got != "both" {
+			t.Errorf("IP protocol %d to the second address: got %q, want both ways", p, got)
+		}
 	}
 }
 

@@ -9,14 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A side is where a box stands: the names of its interfaces, and whom it translates.
+// A side is where a box stands: the names of its interfaces, and whether it is a home router.
 type side struct {
-	lan, wan string
-	firewall bool // a home router's
+	lan, wan string // how the names of those inside begin, and the one outside
+	firewall bool
 }
 
 var (
-	homeSide = side{"lan0", "wan0", true}
+	homeSide = side{"lan", "wan0", true}
 	ispSide  = side{"home0", "srv0", false}
 )
 
@@ -176,6 +176,9 @@ func (rs *ruleset) nat(b Box) {
 		for _, p := range []byte{gre, esp, ah} {
 			rs.rule("srcnat", match, proto(p), toAddress(expr.NATTypeSourceNAT, b.PortlessFrom))
 		}
+	}
+	if b.Static.IsValid() {
+		rs.rule("srcnat", match, proto(udp), sport(b.Static.Port()), toAddrPort(expr.NATTypeSourceNAT, b.Static))
 	}
 	rs.rule("srcnat", match, []expr.Any{&expr.Masq{FullyRandom: b.FullyRandom}})
 }

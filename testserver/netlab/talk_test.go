@@ -57,7 +57,13 @@ func within[T io.Closer](t testing.TB, l *Lab, h Host, open func() (T, error)) T
 }
 
 func raw(t testing.TB, l *Lab, h Host, proto int) *net.IPConn {
-	return within(t, l, h, func() (*net.IPConn, error) { return net.ListenIP(fmt.Sprintf("ip4:%d", proto), nil) })
+	return rawOn(t, l, h, netip.IPv4Unspecified(), proto)
+}
+
+func rawOn(t testing.TB, l *Lab, h Host, a netip.Addr, proto int) *net.IPConn {
+	return within(t, l, h, func() (*net.IPConn, error) {
+		return net.ListenIP(fmt.Sprintf("ip4:%d", proto), &net.IPAddr{IP: a.AsSlice()})
+	})
 }
 
 func udpOn(t testing.TB, l *Lab, h Host, a netip.Addr, port int) *net.UDPConn {

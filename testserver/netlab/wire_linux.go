@@ -117,7 +117,11 @@ func (e end) configure() error {
 		if r.via.Is6() && !v6 {
 			continue
 		}
-		err := netlink.RouteAdd(&netlink.Route{LinkIndex: dev.Attrs().Index, Dst: ipNet(r.dst), Gw: r.via.AsSlice()})
+		add := &netlink.Route{LinkIndex: dev.Attrs().Index, Dst: ipNet(r.dst), Gw: r.via.AsSlice()}
+		if !r.via.IsValid() {
+			add.Scope = netlink.SCOPE_LINK
+		}
+		err := netlink.RouteAdd(add)
 		if err != nil {
 			return fmt.Errorf("route to %v by %v: %w", r.dst, r.via, err)
 		}
