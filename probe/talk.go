@@ -52,6 +52,9 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 			pause = every
 			c.advance(float64(answered) / float64(stage.Rounds))
 		}
+		if c.path.prove && answered > 0 {
+			return
+		}
 		if c.decided(part, stage) || c.stoppedOn(part, stage, flow) {
 			return
 		}

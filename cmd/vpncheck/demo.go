@@ -68,7 +68,10 @@ func (f *demoFlags) demo(cmd *cobra.Command) error {
 	if !ok {
 		return wrongUsage("see them all with: vpncheck demo --list", "there is no router %.40q", f.router)
 	}
-	if f.all && (cmd.Flags().Changed("router") || len(f.output) > 0 || f.events != "" || f.format != "text" || f.verbose) {
+	if err := f.checkFamily(); err != nil {
+		return err
+	}
+	if f.all && (f.family == "6" || f.timeout != 0 || cmd.Flags().Changed("router") || len(f.output) > 0 || f.events != "" || f.format != "text" || f.verbose) {
 		return wrongUsage("for a report, choose one router with --router", "--all goes only with --only")
 	}
 	if err := f.check(); err != nil {
@@ -114,13 +117,13 @@ func (f *demoFlags) one(ctx context.Context, router netlab.Router, out, errs io.
 	if f.events == "-" {
 		out = errs
 	}
-	p, err := stage(ctx, router, func(lab *netlab.Lab) { draw(people, router, lab) })
+	p, err := stage(ctx, router, f.family, func(lab *netlab.Lab) { draw(people, router, lab) })
 	if err != nil {
 		return ended(ctx, err)
 	}
 	defer p.close()
 	show := newLive(people, f.options(people), probes)
-	rep, err := p.laptop(ctx, f.only, both{ev, show}.on)
+	rep, err := p.laptop(ctx, f.runFlags, both{ev, show}.on)
 	show.clear()
 	if err != nil {
 		return ended(ctx, err)
@@ -134,6 +137,10 @@ func (f *demoFlags) one(ctx context.Context, router netlab.Router, out, errs io.
 	}
 	if interrupted(ctx) {
 		return exit(exitInterrupted)
+	}
+	if f.family == "6" {
+		fmt.Fprintf(people, "\nWhat is expected of this router is known for IPv4 only.\n")
+		return nil
 	}
 	return exit(compare(people, router, rep, along))
 }

@@ -17,6 +17,7 @@ const (
 	exitFailed      = 1
 	exitUsage       = 2
 	exitNotAll      = 3
+	exitUndecided   = 4
 	exitInterrupted = 130
 )
 

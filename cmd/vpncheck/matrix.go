@@ -72,12 +72,12 @@ func (f *demoFlags) playAll(ctx context.Context, tell func(done, all int)) []row
 
 func (f *demoFlags) playOne(ctx context.Context, r netlab.Router) row {
 	began := time.Now()
-	p, err := stage(ctx, r, func(*netlab.Lab) {})
+	p, err := stage(ctx, r, "4", func(*netlab.Lab) {})
 	if err != nil {
 		return row{router: r, err: err}
 	}
 	defer p.close()
-	rep, err := p.laptop(ctx, f.only, func(probe.Event) {})
+	rep, err := p.laptop(ctx, f.runFlags, func(probe.Event) {})
 	return row{r, rep, err, time.Since(began)}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,10 +22,11 @@ import (
 
 // A play is a lab in which this program plays all the parts: the server, the neighbour who proves it, and the laptop.
 type play struct {
-	lab  *netlab.Lab
-	dir  string
-	link string // the connection string
-	cast []*actor
+	lab    *netlab.Lab
+	server netip.Addr
+	dir    string
+	link   string // the connection string
+	cast   []*actor
 }
 
 // An actor is this program again, on one of the lab's hosts.
@@ -41,12 +43,15 @@ const (
 )
 
 // stage builds a lab and brings the server on, proven if the router has a neighbour.
-func stage(ctx context.Context, r netlab.Router, built func(*netlab.Lab)) (*play, error) {
+func stage(ctx context.Context, r netlab.Router, family string, built func(*netlab.Lab)) (*play, error) {
 	lab, err := netlab.Build(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	p := &play{lab: lab}
+	p := &play{lab: lab, server: lab.Addr(netlab.Server)}
+	if family == "6" {
+		p.server = lab.Addr6(netlab.Server)
+	}
 	built(lab)
 	if p.dir, err = os.MkdirTemp("", "vpncheck-demo-"); err == nil {
 		err = p.serve(ctx)
@@ -110,7 +115,7 @@ func (p *play) serve(ctx context.Context) error {
 	}
 	defer ready.Close()
 	a, err := p.start(netlab.Server, nil, []*os.File{write}, "serve", "--state-dir", filepath.Join(p.dir, "state"),
-		"--advertise", p.lab.Addr(netlab.Server).String(), "--ready-file", "/dev/fd/3")
+		"--advertise", p.server.String(), "--ready-file", "/dev/fd/3")
 	write.Close()
 	if err != nil {
 		return err
@@ -139,18 +144,25 @@ func (p *play) prove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if code := a.wait(ctx); code != 0 && ctx.Err() == nil {
+	// What the network does not carry stays unproven, and that is not the neighbour's fault.
+	if code := a.wait(ctx); code != 0 && code != exitUndecided && ctx.Err() == nil {
 		return fmt.Errorf("the demo's neighbour could not prove the server (exit status %d): %s", code, a.last())
 	}
 	return context.Cause(ctx)
 }
 
 // laptop runs the test itself.
-func (p *play) laptop(ctx context.Context, only []string, on func(probe.Event)) (report.Report, error) {
+func (p *play) laptop(ctx context.Context, f runFlags, on func(probe.Event)) (report.Report, error) {
 	name := filepath.Join(p.dir, "report.json")
 	args := []string{"run", "--events", "-", "-o", name}
-	if len(only) > 0 {
-		args = append(args, "--only", strings.Join(only, ","))
+	if len(f.only) > 0 {
+		args = append(args, "--only", strings.Join(f.only, ","))
+	}
+	if f.family != "" {
+		args = append(args, "--family", f.family)
+	}
+	if f.timeout != 0 {
+		args = append(args, "--timeout", f.timeout.String())
 	}
 	out, in := io.Pipe()
 	read := make(chan struct{})

@@ -59,13 +59,10 @@ It needs root, or on Linux: sudo setcap cap_net_raw,cap_net_bind_service+ep vpnc
 	f.add(cmd)
 	fl := cmd.Flags()
 	f.addOnly(cmd)
-	fl.StringVar(&f.family, "family", "", "use IPv`4|6` only (default IPv4 if the server has it)")
-	fl.DurationVar(&f.timeout, "timeout", 0, "end after this `duration` with what is known by then")
 	fl.BoolVar(&f.prove, "prove", false, "come only to prove to the server that packets arrive")
 	fl.StringVar(&f.portalURL, "portal-url", knownPage, "without STRING: the `page` that says whether a sign-in page stands in the way")
 	fl.MarkHidden("prove")
 	fl.MarkHidden("portal-url")
-	cmd.RegisterFlagCompletionFunc("family", cobra.FixedCompletions([]string{"4", "6"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -74,7 +71,17 @@ func (f *runFlags) addOnly(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringSliceVar(&f.only, "only", nil, "test these `protocols` only ("+strings.Join(protocolIDs(), ",")+")")
 	fl.StringVar(&f.events, "events", "", "write what happens to this `file`, as JSON lines; with - to standard output, and the text to standard error")
+	fl.StringVar(&f.family, "family", "", "use IPv`4|6` only (default IPv4 if the server has it)")
+	fl.DurationVar(&f.timeout, "timeout", 0, "end after this `duration` with what is known by then")
+	cmd.RegisterFlagCompletionFunc("family", cobra.FixedCompletions([]string{"4", "6"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(protocolIDs(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+func (f *runFlags) checkFamily() error {
+	if f.family != "" && f.family != "4" && f.family != "6" {
+		return wrongUsage("the known ones are 4, 6", "--family: there is no IPv%.20s", f.family)
+	}
+	return nil
 }
 
 func (f *runFlags) run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) error {
@@ -85,8 +92,8 @@ func (f *runFlags) run(ctx context.Context, args []string, in io.Reader, out, er
 	if err != nil {
 		return err
 	}
-	if f.family != "" && f.family != "4" && f.family != "6" {
-		return wrongUsage("the known ones are 4, 6", "--family: there is no IPv%.20s", f.family)
+	if err := f.checkFamily(); err != nil {
+		return err
 	}
 	link, given, err := connString(args, os.Getenv(connEnv), in)
 	if err != nil {
@@ -137,8 +144,12 @@ func (f *runFlags) session(ctx context.Context, link wire.ConnString, probes []p
 	show := newLive(errs, f.options(errs), probes)
 	show.line("connecting to " + report.Clean(link.Host, 60))
 	on := func(e probe.Event) { ev.on(e); show.on(e) }
-	rep := report.New(f.hold(ctx, link, probes, on), probes, report.Tool{Name: "vpncheck", Version: version()})
+	result := f.hold(ctx, link, probes, on)
+	rep := report.New(result, probes, report.Tool{Name: "vpncheck", Version: version()})
 	show.clear()
+	if f.prove {
+		return proven(out, rep)
+	}
 	if err := ev.end(); err != nil {
 		return err
 	}
@@ -152,6 +163,27 @@ func (f *runFlags) session(ctx context.Context, link wire.ConnString, probes []p
 		return exit(exitInterrupted)
 	}
 	return exit(f.asked(rep).ExitCode())
+}
+
+// proven says what the server has seen arrive, from this computer or from anyone; verdicts are not what it came for.
+func proven(w io.Writer, rep report.Report) error {
+	if rep.Circumstances.NoSession != nil {
+		view.NoSession(w, rep, view.Options{})
+		return exit(exitUndecided)
+	}
+	code := 0
+	for _, c := range rep.Circumstances.Server.Carriers {
+		switch {
+		case !c.Ready:
+			fmt.Fprintf(w, "%s: the server does not listen: %s\n", c.Carrier, report.Clean(c.Why, maxLine))
+		case c.Proof == nil:
+			fmt.Fprintf(w, "%s: never seen to arrive at the server\n", c.Carrier)
+			code = exitUndecided
+		default:
+			fmt.Fprintf(w, "%s: proven, last seen to arrive %s\n", c.Carrier, c.Proof.At.UTC().Format(time.RFC3339))
+		}
+	}
+	return exit(code)
 }
 
 // hold is the whole of the core, from a connection string to a result.
