@@ -4,8 +4,9 @@ import "net/netip"
 
 // plan is who has which address in one lab. The drawing in doc.go is its picture.
 type plan struct {
-	links []link
-	wan   netip.Addr
+	links     []link
+	wan       netip.Addr
+	serverNAT bool
 }
 
 // A link is a wire between two hosts.
@@ -30,9 +31,21 @@ type route struct {
 
 const (
 	homeWAN     = "203.0.113.2"
-	second      = "198.51.100.11"
 	cgnPortless = "198.51.100.2"
 )
+
+// serverAddrs are the server's addresses, each with what it is instead on the server itself in a router with ServerNAT.
+var serverAddrs = [2]struct{ public, private netip.Addr }{
+	{netip.MustParseAddr("198.51.100.10"), netip.MustParseAddr("10.0.0.10")},
+	{netip.MustParseAddr("198.51.100.11"), netip.MustParseAddr("10.0.0.11")},
+}
+
+func serverAddr(i int, private bool) netip.Addr {
+	if private {
+		return serverAddrs[i].private
+	}
+	return serverAddrs[i].public
+}
 
 func addressesOf(r Router) plan {
 	lan, laptop, gw := "192.168.1.1/24", "192.168.1.11/24", "192.168.1.1"
@@ -48,14 +61,10 @@ func addressesOf(r Router) plan {
 	if !r.Home.Masquerade {
 		home0.to = append(home0.to, route{netip.MustParsePrefix("192.0.2.64/27"), netip.MustParsePrefix(wan).Addr()})
 	}
-	srv0 := at(ISP, "srv0", "198.51.100.1/24", "2001:db8:5::1/64")
-	if r.ISP.PortlessFrom.IsValid() {
-		srv0.addrs = append(srv0.addrs, netip.PrefixFrom(r.ISP.PortlessFrom, 24))
-	}
-	p := plan{wan: netip.MustParsePrefix(wan).Addr(), links: []link{
+	p := plan{serverNAT: r.ISP.ServerNAT, wan: netip.MustParsePrefix(wan).Addr(), links: []link{
 		{at(Laptop, "eth0", laptop, "2001:db8:1::11/64").by(gw, "2001:db8:1::1"), at(Home, "lan0", lan, "2001:db8:1::1/64"), r.Bump != nil},
 		{at(Home, "wan0", wan, "2001:db8:2::2/64").by(home0.addrs[0].Addr().String(), "2001:db8:2::1"), home0, false},
-		{srv0, at(Server, "eth0", "198.51.100.10/24", "2001:db8:5::10/64", second+"/24").by("198.51.100.1", "2001:db8:5::1"), false},
+		serverWire(r.ISP),
 	}}
 	if r.Neighbour {
 		p.links = append(p.links, link{at(ISP, "nbr0", "203.0.113.65/26", "2001:db8:3::1/64"),
@@ -67,6 +76,21 @@ func addressesOf(r Router) plan {
 		p.links = append(p.links, link{at(Other, "eth0", other+"/24").by(gw), lan1, false})
 	}
 	return p
+}
+
+func serverWire(isp Box) link {
+	gw := "198.51.100.1"
+	if isp.ServerNAT {
+		gw = "10.0.0.1"
+	}
+	srv0, server := at(ISP, "srv0", gw+"/24", "2001:db8:5::1/64"), at(Server, "eth0", "2001:db8:5::10/64").by(gw, "2001:db8:5::1")
+	for i := range serverAddrs {
+		server.addrs = append(server.addrs, netip.PrefixFrom(serverAddr(i, isp.ServerNAT), 24))
+	}
+	if isp.PortlessFrom.IsValid() {
+		srv0.addrs = append(srv0.addrs, netip.PrefixFrom(isp.PortlessFrom, 24))
+	}
+	return link{a: srv0, b: server}
 }
 
 func at(h Host, name string, addrs ...string) end {

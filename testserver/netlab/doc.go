@@ -17,6 +17,8 @@
 //
 // Where it matters who spoke first, a second laptop, 192.168.1.12, is on a wire of its own at lan1, and [Router.Earlier] says what it said.
 //
+// In a router with ServerNAT the server has 10.0.0.10 and 10.0.0.11 only, and the isp makes public addresses of them, and back.
+//
 // What the kernel cannot play, a bump in the wire does: then eth0 of the laptop and lan0 of the home router are TUN devices, and this
 // process carries each packet between them through the router's own [Edit].
 //

@@ -5,13 +5,25 @@ import (
 	"time"
 )
 
-// greV1 returns where GRE begins in an IPv4 packet that carries GRE version 1, PPTP's.
-func greV1(pkt []byte) (int, bool) {
-	if len(pkt) < 20 || pkt[0]>>4 != 4 || pkt[9] != gre {
-		return 0, false
+// carried returns what an IPv4 packet of one protocol carries, if that is 8 octets or more, and the far end's address.
+func carried(pkt []byte, proto byte, toLaptop bool) (b []byte, far [4]byte, ok bool) {
+	if len(pkt) < 20 || pkt[0]>>4 != 4 || pkt[9] != proto {
+		return nil, far, false
 	}
 	at := int(pkt[0]&0xf) * 4
-	return at, len(pkt) >= at+8 && pkt[at+1]&7 == 1
+	if at < 20 || len(pkt) < at+8 {
+		return nil, far, false
+	}
+	if toLaptop {
+		return pkt[at:], [4]byte(pkt[12:16]), true
+	}
+	return pkt[at:], [4]byte(pkt[16:20]), true
+}
+
+// greV1 returns PPTP's GRE.
+func greV1(pkt []byte, toLaptop bool) ([]byte, bool) {
+	b, _, ok := carried(pkt, gre, toLaptop)
+	return b, ok && b[1]&7 == 1
 }
 
 // outage makes a line that is dead for a second, from the fifth packet of PPTP data on.
@@ -20,7 +32,7 @@ func outage() Edit {
 	var seen int
 	var until time.Time
 	return func(pkt []byte, toLaptop bool, now time.Time) [][]byte {
-		if _, ok := greV1(pkt); ok && !toLaptop {
+		if _, ok := greV1(pkt, toLaptop); ok && !toLaptop {
 			if seen++; seen == trigger {
 				until = now.Add(lasts)
 			}
@@ -35,9 +47,57 @@ func outage() Edit {
 // wrongCallID makes a NAT that counts one too far: GRE has no checksum here, so nothing else changes.
 func wrongCallID() Edit {
 	return func(pkt []byte, toLaptop bool, _ time.Time) [][]byte {
-		if at, ok := greV1(pkt); ok && toLaptop {
-			id := pkt[at+6 : at+8]
+		if b, ok := greV1(pkt, toLaptop); ok && toLaptop {
+			id := b[6:8]
 			binary.BigEndian.PutUint16(id, binary.BigEndian.Uint16(id)+1)
+		}
+		return [][]byte{pkt}
+	}
+}
+
+// spiTracking makes a router that can tell ESP flows apart by guessing only: it knows the newest SPI on its way out to each address, and
+// takes the first SPI that comes back from there for its answer.
+func spiTracking() Edit {
+	type flow struct {
+		out, in uint32
+		paired  bool
+	}
+	known := make(map[[4]byte]*flow)
+	return func(pkt []byte, toLaptop bool, _ time.Time) [][]byte {
+		b, far, ok := carried(pkt, esp, toLaptop)
+		if !ok {
+			return [][]byte{pkt}
+		}
+		spi, f := binary.BigEndian.Uint32(b), known[far]
+		switch {
+		case !toLaptop:
+			if f == nil || f.out != spi {
+				known[far] = &flow{out: spi}
+			}
+		case f == nil || f.paired && f.in != spi:
+			return nil
+		default:
+			f.in, f.paired = spi, true
+		}
+		return [][]byte{pkt}
+	}
+}
+
+// ikeFirst makes a router that lets ESP through, both ways, only where IKE was answered before.
+func ikeFirst() Edit {
+	const port = 500
+	asked, answered := make(map[[4]byte]bool), make(map[[4]byte]bool)
+	return func(pkt []byte, toLaptop bool, _ time.Time) [][]byte {
+		if b, far, ok := carried(pkt, udp, toLaptop); ok {
+			switch from, to := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]); {
+			case !toLaptop && to == port:
+				asked[far] = true
+			case toLaptop && from == port && asked[far]:
+				answered[far] = true
+			}
+		}
+		if _, far, ok := carried(pkt, esp, toLaptop); ok && !answered[far] {
+			return nil
 		}
 		return [][]byte{pkt}
 	}

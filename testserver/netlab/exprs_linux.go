@@ -55,6 +55,11 @@ func from(network, mask []byte) []expr.Any {
 	return masked(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: uint32(len(mask))}, mask, network)
 }
 
+// to matches an IPv4 destination.
+func to(a netip.Addr) []expr.Any {
+	return equals(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: 16, Len: 4}, a.AsSlice())
+}
+
 func masked(load expr.Any, mask, want []byte) []expr.Any {
 	return []expr.Any{load,
 		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: uint32(len(mask)), Mask: mask, Xor: make([]byte, len(mask))},

@@ -72,10 +72,13 @@ func (l *Lab) build(ctx context.Context, r Router) error {
 	return l.remember(ctx, r.Earlier)
 }
 
-// Addr returns a host's IPv4 address; that of home is its inside address. It is the zero Addr for a host that the router's lab does not have.
+// Addr returns a host's IPv4 address; that of home is its inside address, that of server its public one. It is the zero Addr for a host that the router's lab does not have.
 func (l *Lab) Addr(h Host) netip.Addr {
-	if h == Home {
+	switch h {
+	case Home:
 		return l.plan.links[0].b.addrs[0].Addr()
+	case Server:
+		return serverAddrs[0].public
 	}
 	return l.plan.addr(h, false)
 }
@@ -87,7 +90,17 @@ func (l *Lab) Addr6(h Host) netip.Addr { return l.plan.addr(h, true) }
 func (l *Lab) WAN() netip.Addr { return l.plan.wan }
 
 // Second returns the server's second address.
-func (l *Lab) Second() netip.Addr { return netip.MustParseAddr(second) }
+func (l *Lab) Second() netip.Addr { return serverAddrs[1].public }
+
+// Inside returns what the server itself has in the place of public, one of its addresses: something else if it is behind a NAT of its own.
+func (l *Lab) Inside(public netip.Addr) netip.Addr {
+	for i, a := range serverAddrs {
+		if a.public == public {
+			return serverAddr(i, l.plan.serverNAT)
+		}
+	}
+	return public
+}
 
 // Start starts cmd on a host. The caller waits for it as usual. It is killed by Close, and when this process dies; a program that changes
 // its user survives the latter, because then the kernel forgets whom to kill.

@@ -26,10 +26,11 @@ type Lab struct{}
 // Build returns an error that says that there is no lab on this system.
 func Build(context.Context, Router) (*Lab, error) { return nil, errLinux }
 
-func (*Lab) Addr(Host) netip.Addr        { return netip.Addr{} }
-func (*Lab) Addr6(Host) netip.Addr       { return netip.Addr{} }
-func (*Lab) WAN() netip.Addr             { return netip.Addr{} }
-func (*Lab) Second() netip.Addr          { return netip.MustParseAddr(second) }
-func (*Lab) Start(Host, *exec.Cmd) error { return errLinux }
-func (*Lab) Do(Host, func() error) error { return errLinux }
-func (*Lab) Close() error                { return nil }
+func (*Lab) Addr(Host) netip.Addr                { return netip.Addr{} }
+func (*Lab) Addr6(Host) netip.Addr               { return netip.Addr{} }
+func (*Lab) WAN() netip.Addr                     { return netip.Addr{} }
+func (*Lab) Second() netip.Addr                  { return serverAddrs[1].public }
+func (*Lab) Inside(public netip.Addr) netip.Addr { return public }
+func (*Lab) Start(Host, *exec.Cmd) error         { return errLinux }
+func (*Lab) Do(Host, func() error) error         { return errLinux }
+func (*Lab) Close() error                        { return nil }

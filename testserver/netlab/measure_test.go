@@ -129,7 +129,7 @@ type pair struct{ c, s *net.UDPConn }
 
 func udpPair(t *testing.T, l *Lab, from, port int, to netip.Addr) pair {
 	t.Helper()
-	return pair{s: udpOn(t, l, Server, to, port), c: within(t, l, Laptop, func() (*net.UDPConn, error) {
+	return pair{s: udpOn(t, l, Server, l.Inside(to), port), c: within(t, l, Laptop, func() (*net.UDPConn, error) {
 		return net.DialUDP("udp4", net.UDPAddrFromAddrPort(ap(l.Addr(Laptop), from)), net.UDPAddrFromAddrPort(ap(to, port)))
 	})}
 }

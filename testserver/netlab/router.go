@@ -41,6 +41,7 @@ type Router struct {
 type Box struct {
 	Masquerade   bool
 	FullyRandom  bool           // the outside port is chosen at random for each flow: a symmetric NAT
+	ServerNAT    bool           // at the isp: the server has private addresses, each translated from and to a public one
 	PPTPHelper   bool           // reads TCP 1723 and translates the Call-IDs
 	PortlessFrom netip.Addr     // what has no ports (GRE, ESP, AH) leaves from this address, all else from the box's own
 	Static       netip.AddrPort // UDP from this port leaves from this address and the same port, or not at all

@@ -177,6 +177,18 @@ func routers() []Router {
 			Earlier:   []Flow{{Proto: esp}, {Proto: ah}},
 			Neighbour: true, Expect: but(expect{"esp": {"inconclusive", "state-clash"}, "ah": {"inconclusive", "state-clash"}})},
 
+		{Name: "esp-spi", Says: "The router pairs each ESP flow on its way out with the first one that comes back, and drops all others.", // T28
+			Home: helper, Bump: spiTracking, NeedsTUN: true,
+			Neighbour: true, Expect: good},
+
+		{Name: "esp-needs-ike", Says: "The router lets ESP through only where IKE was answered before.", // T27
+			Home: helper, Bump: ikeFirst, NeedsTUN: true,
+			Neighbour: true, Expect: good},
+
+		{Name: "server-nat", Says: "The server has a private address behind a NAT of its provider's, one to one, as in most clouds.", // F03, F39
+			Home: helper, ISP: Box{ServerNAT: true},
+			Neighbour: true, Expect: good},
+
 		{Name: "portal", Says: "A hotel network before you have signed in.", // F34, T14
 			Home:      with(nat, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{80, 443, 1723}}, Rule{Do: Drop}),
 			Impostor:  Portal,

@@ -52,6 +52,9 @@ func install(b Box, s side) error {
 	if b.Masquerade {
 		rs.nat(b)
 	}
+	if b.ServerNAT {
+		rs.serverNAT()
+	}
 	if err := c.Flush(); err != nil {
 		if b.PPTPHelper && errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("this kernel has no PPTP helper (as root: modprobe nf_nat_pptp): %w", err)
@@ -181,4 +184,12 @@ func (rs *ruleset) nat(b Box) {
 		rs.rule("srcnat", match, proto(udp), sport(b.Static.Port()), toAddrPort(expr.NATTypeSourceNAT, b.Static))
 	}
 	rs.rule("srcnat", match, []expr.Any{&expr.Masq{FullyRandom: b.FullyRandom}})
+}
+
+// serverNAT gives the server its public addresses, for all protocols and whoever begins.
+func (rs *ruleset) serverNAT() {
+	for _, a := range serverAddrs {
+		rs.rule("dstnat", v4(), to(a.public), toAddress(expr.NATTypeDestNAT, a.private))
+		rs.rule("srcnat", v4(), from(a.private.AsSlice(), []byte{255, 255, 255, 255}), toAddress(expr.NATTypeSourceNAT, a.public))
+	}
 }
