@@ -53,9 +53,8 @@ func (s *Server) tlsConfig() *tls.Config {
 func (s *Server) door(conn net.Conn) {
 	defer conn.Close()
 	client := addrPort(conn.RemoteAddr())
-	release := s.waiting.enter(client.Addr())
+	release := s.waiting.enter(client.Addr(), s.host.turnAway(conn))
 	if release == nil {
-		s.host.count.refused.Add(1)
 		return
 	}
 	defer release()

@@ -84,6 +84,14 @@ func (h *Host) SYNs(port uint16, handle func(wire.Sighting), carrier wire.Carrie
 	}
 }
 
+// turnAway closes the connection of a stranger whose place another takes.
+func (h *Host) turnAway(c net.Conn) func() {
+	return func() {
+		h.count.refused.Add(1)
+		c.Close()
+	}
+}
+
 // TCP accepts connections on a port of every address. handle is called for each in a goroutine of its own; the connection is closed
 // when it returns, or when the server stops. How many strangers may hold one is for handle to bound.
 func (h *Host) TCP(port uint16, handle func(net.Conn), carriers ...wire.Carrier) {

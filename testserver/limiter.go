@@ -2,45 +2,85 @@ package testserver
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 )
 
-// A limiter bounds how many strangers' connections wait at once, in all and for one address (one /64 in IPv6).
+// A limiter bounds how many strangers' connections wait at once, in all and for one address (one /64 in IPv6). Where there is no
+// place left, whoever has waited longest must go: a client is through after a few round trips, and who waits longer may be there
+// only to keep the others out.
 type limiter struct {
 	total, each int
 
-	mu   sync.Mutex
-	n    int
-	from map[netip.Prefix]int
+	mu     sync.Mutex
+	places []*place // who has waited longest is first
+	from   map[netip.Prefix]int
+}
+
+// A place is one waiting connection's.
+type place struct {
+	from  netip.Prefix
+	leave func()
 }
 
 func newLimiter(total, each int) *limiter {
 	return &limiter{total: total, each: each, from: make(map[netip.Prefix]int)}
 }
 
-// enter takes a place for an address; release gives it back and may be called again. It returns nil if there is none.
-func (l *limiter) enter(a netip.Addr) (release func()) {
+// enter takes a place for an address; release gives it back and may be called again. leave is called, once at most, if another
+// takes the place before. There is no place, and release is nil, for what is no address.
+func (l *limiter) enter(a netip.Addr, leave func()) (release func()) {
 	bits := 64
 	if a.Is4() {
 		bits = 32
 	}
-	p, err := a.Prefix(bits)
-	if err != nil {
+	from, err := a.Prefix(bits)
+	if err != nil || !a.IsValid() {
 		return nil
 	}
+	p := &place{from, leave}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.n >= l.total || l.from[p] >= l.each {
-		return nil
+	gone := l.makeRoom(from)
+	l.places = append(l.places, p)
+	l.from[from]++
+	l.mu.Unlock()
+	if gone != nil {
+		gone.leave()
 	}
-	l.n++
-	l.from[p]++
-	return sync.OnceFunc(func() {
+	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.n--
-		if l.from[p]--; l.from[p] == 0 {
-			delete(l.from, p)
+		l.remove(p)
+	}
+}
+
+// makeRoom takes a place away if there is none left: one of the same address if that has all that it may have, else one of the
+// address that has the most. It returns whose it was.
+func (l *limiter) makeRoom(from netip.Prefix) *place {
+	crowd := func(p *place) bool { return p.from == from }
+	switch {
+	case l.from[from] >= l.each:
+	case len(l.places) >= l.total:
+		most := 0
+		for _, n := range l.from {
+			most = max(most, n)
 		}
-	})
+		crowd = func(p *place) bool { return l.from[p.from] == most }
+	default:
+		return nil
+	}
+	gone := l.places[slices.IndexFunc(l.places, crowd)]
+	l.remove(gone)
+	return gone
+}
+
+func (l *limiter) remove(p *place) {
+	at := slices.Index(l.places, p)
+	if at < 0 {
+		return
+	}
+	l.places = slices.Delete(l.places, at, at+1)
+	if l.from[p.from]--; l.from[p.from] == 0 {
+		delete(l.from, p.from)
+	}
 }

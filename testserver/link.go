@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/netip"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vpncheck/probe/wire"
@@ -36,6 +39,8 @@ const (
 	linkWrite   = 10 * time.Second
 	linkGoodbye = time.Second // to read what is queued when a session ends
 	linkQueue   = 256         // messages that a client may leave unread
+	linkOctets  = 512 << 10   // octets of packets in them
+	linkBuffer  = 128 << 10   // octets that the kernel keeps besides
 	linkRate    = 50          // messages a second
 	linkBurst   = 200
 	settleWait  = 20 * time.Millisecond // for packets that the kernel has and no reader has yet
@@ -49,6 +54,7 @@ type link struct {
 	client, own netip.AddrPort
 	desk        desk
 	out         chan wire.Message
+	unread      atomic.Int64    // octets of packets in out
 	ctx         context.Context // done when the session ends
 	cancel      context.CancelFunc
 
@@ -58,6 +64,9 @@ type link struct {
 
 // serve holds the link until either side ends it.
 func (l *link) serve(hello wire.Message) {
+	if c, ok := l.conn.NetConn().(*net.TCPConn); ok {
+		c.SetWriteBuffer(linkBuffer)
+	}
 	l.server.host.links.add(l)
 	if l.server.ctx.Err() != nil { // Close has not seen this session
 		l.end(&wire.Bye{Reason: byeStopping, Why: byeStoppingWhy})
@@ -98,12 +107,30 @@ func (l *link) queue(m wire.Message) {
 	if l.ctx.Err() != nil {
 		return
 	}
-	select {
-	case l.out <- m:
-	default:
+	full := l.unread.Add(octets(m)) > linkOctets
+	if !full {
+		select {
+		case l.out <- m:
+		default:
+			full = true
+		}
+	}
+	if full {
 		l.end(nil)
 		l.conn.NetConn().Close() // not the TLS one, which would try to say goodbye
 	}
+}
+
+// octets counts those of the packets in a message.
+func octets(m wire.Message) int64 {
+	n := 0
+	if m.Saw != nil {
+		n += len(m.Saw.Arrived.Bytes) + len(m.Saw.Replied.Bytes)
+	}
+	if m.Stray != nil {
+		n += len(m.Stray.Arrived.Bytes)
+	}
+	return int64(n)
 }
 
 // write is the only writer of the connection. In the end it wakes the reader.
@@ -112,6 +139,7 @@ func (l *link) write() {
 	for {
 		select {
 		case m := <-l.out:
+			l.unread.Add(-octets(m))
 			if l.send(m, linkWrite) != nil {
 				l.end(nil)
 				return
@@ -175,7 +203,7 @@ func (l *link) handle(m wire.Message) {
 }
 
 func (l *link) declare(d wire.Declare) *wire.Ready {
-	ready := &wire.Ready{Conversation: d.Conversation}
+	ready := &wire.Ready{Conversation: cutName(d.Conversation)}
 	for _, c := range d.Carriers[:min(len(d.Carriers), maxCarriers)] {
 		if s := l.server.carrier(c, l.own.Addr()); !s.Ready {
 			ready.Refused, ready.Why = refusedNotListening, s.Why
@@ -190,9 +218,12 @@ func (l *link) declare(d wire.Declare) *wire.Ready {
 func (l *link) finish(f wire.Finish) {
 	time.AfterFunc(settleWait, func() {
 		l.desk.finish(f.Conversation)
-		l.queue(wire.Message{Settled: &wire.Settled{Conversation: f.Conversation, Carriers: l.carriers()}})
+		l.queue(wire.Message{Settled: &wire.Settled{Conversation: cutName(f.Conversation), Carriers: l.carriers()}})
 	})
 }
+
+// cutName keeps what is far too long for a conversation's name out of the queue.
+func cutName(name string) string { return strings.Clone(name[:min(len(name), 2*maxName)]) }
 
 // carriers is what this client may know of the carriers.
 func (l *link) carriers() []wire.CarrierState {

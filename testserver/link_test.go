@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"net"
 	"net/netip"
 	"strings"
 	"syscall"
@@ -277,22 +278,21 @@ func TestHTTP(t *testing.T) {
 // Half-open connections are bounded, for an address and in all, and time out.
 func TestHalfOpen(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
-		to := netip.AddrPortFrom(serverAddr, 443)
-		for range doorEach {
-			if _, err := w.laptop.Dial(context.Background(), netip.Addr{}, to); err != nil {
+		began := time.Now()
+		var conns []net.Conn
+		for range doorEach + 1 {
+			conn, err := w.laptop.Dial(context.Background(), netip.Addr{}, netip.AddrPortFrom(serverAddr, 443))
+			if err != nil {
 				t.Fatal(err)
 			}
+			conns = append(conns, conn)
+			synctest.Wait()
 		}
-		synctest.Wait()
-		conn, err := w.laptop.Dial(context.Background(), netip.Addr{}, to)
-		if err != nil {
-			t.Fatal(err)
+		for i, wait := range []time.Duration{0, doorWait} { // the first makes room for the last
+			if n, err := conns[i*doorEach].Read(make([]byte, 1)); n != 0 || err == nil || time.Since(began) != wait {
+				t.Errorf("connection %d ended with %v after %v, want %v", i*doorEach, err, time.Since(began), wait)
+			}
 		}
-		if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {
-			t.Error("one more half-open connection was kept")
-		}
-		w.open(w.other)
-		time.Sleep(doorWait + time.Second)
 		w.open(w.laptop)
 	})
 }

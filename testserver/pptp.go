@@ -78,9 +78,8 @@ func (p *pptp) connection(conn net.Conn) {
 		p: p, conn: conn, client: addrPort(conn.RemoteAddr()), own: addrPort(conn.LocalAddr()), messagesLeft: pptpMessages,
 	}
 	p.h.Arrived(wire.Sighting{Src: c.client, Dst: c.own}, wire.CarrierPPTP)
-	release := p.waiting.enter(c.client.Addr())
+	release := p.waiting.enter(c.client.Addr(), p.h.turnAway(conn))
 	if release == nil {
-		p.h.count.refused.Add(1)
 		return
 	}
 	defer release()

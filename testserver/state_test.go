@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,20 +151,34 @@ func TestAccess(t *testing.T) {
 
 func TestLimiter(t *testing.T) {
 	l := newLimiter(3, 2)
-	a, b, c := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2"), netip.MustParseAddr("192.0.2.1")
-	first, second := l.enter(a), l.enter(b)
-	if first == nil || second == nil || l.enter(a) != nil {
-		t.Error("want two places for one /64")
+	var gone []string
+	enter := func(name, addr string) func() {
+		return l.enter(netip.MustParseAddr(addr), func() { gone = append(gone, name) })
 	}
-	if l.enter(c) == nil || l.enter(c) != nil {
-		t.Error("want three places in all")
+	want := func(names ...string) {
+		t.Helper()
+		if !slices.Equal(gone, names) || len(l.places) > 3 {
+			t.Errorf("got %q gone, want %q; %d wait", gone, names, len(l.places))
+		}
+		gone = nil
 	}
-	first()
-	first()
-	if l.enter(b) == nil || l.enter(c) != nil {
-		t.Error("want one place given back")
-	}
-	if l.enter(netip.Addr{}) != nil {
+	first := enter("a", "2001:db8::1")
+	enter("b", "2001:db8::2")
+	want()
+	enter("c", "2001:db8::3")
+	want("a") // two for one /64
+	enter("d", "192.0.2.1")
+	want()
+	enter("e", "192.0.2.2")
+	want("b") // three in all: one of those who have the most
+	first()   // is gone already
+	enter("f", "192.0.2.3")
+	want("c")
+	enter("g", "192.0.2.3")()
+	want("d")
+	enter("h", "192.0.2.4")
+	want()
+	if l.enter(netip.Addr{}, nil) != nil {
 		t.Error("want no place for no address")
 	}
 }
