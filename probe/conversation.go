@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,7 +35,7 @@ func (p *Path) Conversation(ctx context.Context, of Probe) (*Conversation, error
 	info := of.Info()
 	c := &Conversation{
 		path: p, probe: of, info: info, id: fmt.Sprintf("%s/%d", info.ID, p.talks.Add(1)),
-		obs:   Observation{Protocol: info.ID, Started: time.Now(), Parts: info.Parts},
+		obs:   Observation{Protocol: info.ID, Started: time.Now(), Parts: slices.Clone(info.Parts)},
 		index: map[uint32]int{}, began: map[uint32]int{}, answers: map[uint32]chan struct{}{},
 		settled: make(chan struct{}),
 	}
@@ -78,6 +79,22 @@ func (c *Conversation) begin(n uint32, e Exchange) <-chan struct{} {
 	c.answers[n] = done
 	c.obs.Exchanges = append(c.obs.Exchanges, e)
 	return done
+}
+
+// refuse notes that a part could not be asked, and why. It returns an error that is none of opening a socket.
+func (c *Conversation) refuse(part string, err error) error {
+	var r *Refusal
+	if !errors.As(err, &r) {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.obs.Parts {
+		if c.obs.Parts[i].ID == part {
+			c.obs.Parts[i].Refused = r
+		}
+	}
+	return nil
 }
 
 // edit changes an exchange in place, if there is one of that number.
@@ -158,7 +175,7 @@ func (c *Conversation) saw(s wire.Saw) {
 	if e.Arrived.State == wire.Seen && (s.Replied.State != wire.Seen || closer(*e, e.Replied, s.Replied)) {
 		return // a copy: the server rightly ignored it, or answered with what did not come
 	}
-	e.Arrived, e.Replied, e.Silent = s.Arrived, s.Replied, s.Silent
+	e.Arrived, e.Replied, e.Silent, e.ICV = s.Arrived, s.Replied, s.Silent, s.ICV
 	unveil(e)
 }
 
@@ -257,7 +274,8 @@ func (c *Conversation) snapshot() Observation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := c.obs
-	o.Exchanges = append([]Exchange(nil), c.obs.Exchanges...)
+	o.Exchanges = slices.Clone(c.obs.Exchanges)
+	o.Parts = slices.Clone(c.obs.Parts)
 	o.Strangers = append(append([]wire.Sighting(nil), c.obs.Strangers...), c.damaged...)
 	return o
 }

@@ -13,20 +13,44 @@ import (
 type Flow struct {
 	c       *Conversation
 	conn    sock.Conn
+	to      netip.AddrPort
 	carrier wire.Carrier
 	read    func(wire.Sighting) (wire.Tag, bool)
+}
+
+// Local is the flow's own address; the port is 0 for an IP protocol without ports.
+func (f *Flow) Local() netip.AddrPort {
+	return netip.AddrPortFrom(f.c.path.Local, f.conn.Local().Port())
+}
+
+// UDP opens a flow from a local port, 0 for one that the kernel chooses, to a port of the server. It is else like Raw.
+func (c *Conversation) UDP(local, port uint16, carrier wire.Carrier, read func(wire.Sighting) (wire.Tag, bool)) (*Flow, error) {
+	conn, err := c.path.net.UDP(netip.AddrPortFrom(c.path.Local, local))
+	if err != nil {
+		return nil, refusal(err)
+	}
+	return c.flow(conn, netip.AddrPortFrom(c.path.Server, port), carrier, read), nil
+}
+
+// RawTo is Raw to another address of the server.
+func (c *Conversation) RawTo(proto uint8, to netip.Addr, carrier wire.Carrier, read func(wire.Sighting) (wire.Tag, bool)) (*Flow, error) {
+	conn, err := c.path.net.Raw(proto, c.path.Local)
+	if err != nil {
+		return nil, refusal(err)
+	}
+	return c.flow(conn, netip.AddrPortFrom(to, 0), carrier, read), nil
+}
+
+func (c *Conversation) flow(conn sock.Conn, to netip.AddrPort, carrier wire.Carrier, read func(wire.Sighting) (wire.Tag, bool)) *Flow {
+	f := &Flow{c: c, conn: conn, to: to, carrier: carrier, read: read}
+	go f.listen()
+	return f
 }
 
 // Raw opens a flow of an IP protocol. read takes the tag out of a packet from the server, and says false of a packet that carries none and
 // is none of our business. Close ends the flow.
 func (c *Conversation) Raw(proto uint8, carrier wire.Carrier, read func(wire.Sighting) (wire.Tag, bool)) (*Flow, error) {
-	conn, err := c.path.net.Raw(proto, c.path.Local)
-	if err != nil {
-		return nil, refusal(err)
-	}
-	f := &Flow{c: c, conn: conn, carrier: carrier, read: read}
-	go f.listen()
-	return f, nil
+	return c.RawTo(proto, c.path.Server, carrier, read)
 }
 
 // refusal turns an error of opening a socket into a *Refusal, where its reason is known.
@@ -44,7 +68,7 @@ func (f *Flow) listen() {
 		if err != nil {
 			return
 		}
-		if s.Src.Addr().Unmap() != f.c.path.Server {
+		if unmapped(s.Src) != f.to {
 			continue
 		}
 		tag, ok := f.read(s)
@@ -65,23 +89,23 @@ type Question struct {
 	// Payload makes the packet from the tag that proves it ours.
 	Payload func(tag wire.Tag) []byte
 	DF      bool
+	// ID is the IP ID to send with, 0 for a random one; NoChecksum leaves a UDP checksum out.
+	ID         uint16
+	NoChecksum bool
+	// Number is the exchange's number, 0 for the next.
+	Number uint32
+}
+
+func (q Question) out(tag wire.Tag) sock.Out {
+	return sock.Out{DF: q.DF, Payload: q.Payload(tag)}
 }
 
 // Ask sends a question and waits for its answer as long as the path's round trip asks for. What comes later is still filed.
 func (f *Flow) Ask(ctx context.Context, q Question) Exchange {
-	n := f.c.path.number()
-	if !f.c.path.clear(ctx) {
+	n, done := f.put(ctx, q)
+	if done == nil {
 		return Exchange{}
 	}
-	tag := f.c.tag(f.carrier, n)
-	done := f.c.begin(n, Exchange{Part: q.Part, Stage: q.Stage, Flow: q.Flow, Sent: wire.Sighting{At: time.Now()}})
-	sent, err := f.send(q.Payload(tag), q.DF)
-	f.c.edit(n, func(e *Exchange) {
-		e.Sent = sent
-		if err != nil {
-			e.SendErr, e.SendReason = err.Error(), sock.SendRefusal(err)
-		}
-	})
 	timer := time.NewTimer(f.c.path.Wait())
 	defer timer.Stop()
 	select {
@@ -92,9 +116,33 @@ func (f *Flow) Ask(ctx context.Context, q Question) Exchange {
 	return f.c.exchange(n)
 }
 
+// Say sends a message that has no answer.
+func (f *Flow) Say(ctx context.Context, q Question) { f.put(ctx, q) }
+
+// put files a question and sends it. It returns nil if nothing more may be sent.
+func (f *Flow) put(ctx context.Context, q Question) (uint32, <-chan struct{}) {
+	if !f.c.path.clear(ctx) {
+		return 0, nil
+	}
+	n := q.Number
+	if n == 0 {
+		n = f.c.path.number()
+	}
+	done := f.c.begin(n, Exchange{Part: q.Part, Stage: q.Stage, Flow: q.Flow, Sent: wire.Sighting{At: time.Now()}})
+	sent, err := f.send(q.out(f.c.tag(f.carrier, n)))
+	f.c.edit(n, func(e *Exchange) {
+		e.Sent = sent
+		if err != nil {
+			e.SendErr, e.SendReason = err.Error(), sock.SendRefusal(err)
+		}
+	})
+	return n, done
+}
+
 // send hands a packet to the kernel. What it refuses was not sent, and that is a sighting too.
-func (f *Flow) send(payload []byte, df bool) (wire.Sighting, error) {
-	s, err := f.conn.Send(sock.Out{Dst: netip.AddrPortFrom(f.c.path.Server, 0), Src: f.c.path.Local, DF: df, Payload: payload})
+func (f *Flow) send(o sock.Out) (wire.Sighting, error) {
+	o.Dst, o.Src = f.to, f.c.path.Local
+	s, err := f.conn.Send(o)
 	if err != nil {
 		return wire.Sighting{State: wire.Absent, Why: err.Error(), At: time.Now()}, err
 	}
@@ -106,7 +154,7 @@ func (f *Flow) Tell(ctx context.Context, n uint32, stage string, flow int, arriv
 	if !f.c.path.clear(ctx) {
 		return
 	}
-	if s, err := f.send(payload, true); err == nil {
+	if s, err := f.send(sock.Out{DF: true, Payload: payload}); err == nil {
 		f.c.answered(n, stage, flow, arrived, s)
 	}
 }

@@ -18,6 +18,8 @@ const (
 	partPlain = "plain"
 	partKeyed = "keyed"
 	stageEcho = "echo"
+
+	keyedRounds = 4
 )
 
 // Info implements Probe.
@@ -26,7 +28,7 @@ func (GRE) Info() Info {
 		ID: "gre", Title: "GRE", RFC: "RFC 2784, RFC 2890",
 		Parts: []Part{
 			{ID: partPlain, Title: "without options", Deciding: true},
-			{ID: partKeyed, Title: "with key and sequence number"},
+			{ID: partKeyed, Title: "with key and sequence number", Rounds: keyedRounds},
 		},
 		Stages: []Stage{
 			{ID: stageEcho, Title: "packets of plain GRE", Carrier: wire.CarrierGRE, Rounds: 12, Span: time.Second},
@@ -48,16 +50,19 @@ func (g GRE) Observe(ctx context.Context, path *Path) (Observation, error) {
 		return Observation{}, err
 	}
 	defer f.Close()
-	key, seq := randomMagic(), uint32(0)
+	key, seq, keyed := randomMagic(), uint32(0), 0
 	c.talk(ctx, partPlain, g.Info().Stages[0], 1, func(ctx context.Context) Exchange {
 		e := f.Ask(ctx, Question{Part: partPlain, Stage: stageEcho, Flow: 1, Payload: func(t wire.Tag) []byte {
 			return wire.GRE{ProtocolType: wire.ProtocolTypeIPv4, Payload: inner(t)}.Append(nil)
 		}})
-		if e.Returned.State == wire.Seen {
-			f.Ask(ctx, Question{Part: partKeyed, Stage: stageEcho, Flow: 1, Payload: func(t wire.Tag) []byte {
+		if e.Returned.State == wire.Seen && keyed < keyedRounds {
+			again := f.Ask(ctx, Question{Part: partKeyed, Stage: stageEcho, Flow: 1, Payload: func(t wire.Tag) []byte {
 				seq++
 				return wire.GRE{ProtocolType: wire.ProtocolTypeIPv4, HasKey: true, Key: key, HasSeq: true, SequenceNumber: seq, Payload: inner(t)}.Append(nil)
 			}})
+			if again.Returned.State == wire.Seen {
+				keyed++
+			}
 		}
 		return e
 	})

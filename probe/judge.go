@@ -14,17 +14,90 @@ func Judge(p Probe, o Observation, c Circumstances) Finding {
 		f.Verdict, f.Reason, f.Because = Untested, reason, evidence
 		return f
 	}
+	decider := decidingPart(info, o)
 	for _, part := range info.Parts {
-		if !part.Deciding && !asked(o, part) {
+		if part.ID != decider.ID && !asked(o, part) {
 			continue
 		}
 		stage, w := judgePart(p, o, part, c)
 		f.Parts = append(f.Parts, PartFinding{Part: part.ID, Verdict: w.verdict, Reason: w.reason})
-		if part.Deciding {
+		if part.ID == decider.ID {
 			f.Verdict, f.Reason, f.Stage, f.Because = w.verdict, w.reason, stage.ID, w.because
 		}
 	}
+	f.Because = append(f.Because, standsIn(info, o, decider)...)
+	return clash(info, f)
+}
+
+// decidingPart is the stock client's form, or, where that could not be asked, the one that stands in for it.
+func decidingPart(info Info, o Observation) Part {
+	var decider Part
+	for _, part := range info.Parts {
+		if part.Deciding {
+			decider = part
+		}
+	}
+	if refusedPart(o, decider.ID) == nil {
+		return decider
+	}
+	for _, part := range info.Parts {
+		if part.StandsIn && refusedPart(o, part.ID) == nil {
+			part.Rounds = 0 // it decides: nothing less than a whole conversation will do
+			return part
+		}
+	}
+	return decider
+}
+
+func refusedPart(o Observation, id string) *Refusal {
+	for _, part := range o.Parts {
+		if part.ID == id {
+			return part.Refused
+		}
+	}
+	return nil
+}
+
+// standsIn says that the deciding form could not be asked, and why.
+func standsIn(info Info, o Observation, decider Part) []Evidence {
+	for _, part := range info.Parts {
+		if r := refusedPart(o, part.ID); part.Deciding && r != nil && part.ID != decider.ID {
+			return []Evidence{{Reason: EvStandsIn, Args: map[string]any{"part": decider.Title, "why": r.Why, "hint": r.Hint}}}
+		}
+	}
+	return nil
+}
+
+// clash takes back a block where another form passed that takes the same way: not the protocol is blocked, but somebody else holds its
+// place in the NAT: the stock port (F15), or the pair of addresses (F11, T05).
+func clash(info Info, f Finding) Finding {
+	if f.Verdict != BlockedOut && f.Verdict != BlockedBack {
+		return f
+	}
+	for _, part := range info.Parts {
+		reason := Reason("")
+		switch {
+		case part.StandsIn:
+			reason = PortClash
+		case part.Second:
+			reason = StateClash
+		}
+		if reason != "" && partVerdict(f, part.ID) == Passed {
+			f.Verdict, f.Reason = Inconclusive, reason
+			f.Because = append(f.Because, Evidence{Reason: EvOtherPart, Args: map[string]any{"part": part.Title}})
+			return f
+		}
+	}
 	return f
+}
+
+func partVerdict(f Finding, id string) Verdict {
+	for _, pf := range f.Parts {
+		if pf.Part == id {
+			return pf.Verdict
+		}
+	}
+	return ""
 }
 
 // asked says whether any question of a part left the laptop.
@@ -49,22 +122,59 @@ func untested(o Observation, c Circumstances) (Reason, []Evidence, bool) {
 
 // judgePart weighs the stages in order: the first that fails decides.
 func judgePart(p Probe, o Observation, part Part, c Circumstances) (Stage, weight) {
+	if d := decidingPart(p.Info(), o); d.ID == part.ID {
+		part = d
+	}
 	var because []Evidence
 	var last Stage
 	var w weight
 	for _, stage := range p.Info().Stages {
+		if !stage.of(part.ID) {
+			continue
+		}
 		last = stage
 		w = scale{p, o, part, stage, c}.weigh()
 		because = append(because, w.because...)
-		if w.verdict != Passed {
-			reason, facts := p.Reason(o, stage, w.verdict, c)
-			w.reason = cmp.Or(reason, w.reason)
-			because = append(because, facts...)
-			break
+		if w.verdict == Passed {
+			continue
 		}
+		if stage.Note && behindNAT(c) && w.verdict != Untested {
+			because = append(because, Evidence{Reason: EvLater, Args: map[string]any{"stage": stage.Title}})
+			w.verdict, w.reason = Passed, ""
+			continue
+		}
+		reason, facts := p.Reason(o, stage, w.verdict, c)
+		w.reason = cmp.Or(reason, portReason(stage, o, w.verdict, c), w.reason)
+		because = append(because, facts...)
+		if stage.Port != 0 {
+			because = append(because, Evidence{Reason: EvPort, Args: map[string]any{"port": int(stage.Port)}})
+		}
+		break
 	}
 	w.because = because
 	return last, w
+}
+
+// behindNAT says whether the server sees the laptop under another address than its own.
+func behindNAT(c Circumstances) bool {
+	return c.Laptop.Local.IsValid() && c.Server.Client.IsValid() && c.Laptop.Local != c.Server.Client.Addr()
+}
+
+// portReason names the block of a UDP port: of that port, or of UDP as a whole (F02).
+func portReason(stage Stage, o Observation, v Verdict, c Circumstances) Reason {
+	switch {
+	case stage.Port == 0:
+		return ""
+	case v == BlockedOut && c.Control.UDPFiltered():
+		return UDPFiltered
+	case v == BlockedOut && slices.ContainsFunc(o.Exchanges, func(e Exchange) bool { return e.Stage == stage.ID && e.Refused != "" }):
+		return UDPRefused
+	case v == BlockedOut:
+		return UDPPortDropped
+	case v == BlockedBack:
+		return UDPPortBackDropped
+	}
+	return ""
 }
 
 // Beside counts how far a protocol's questions came: what another protocol's reason may need to know.
@@ -72,7 +182,7 @@ func Beside(p Probe, o Observation) Tally {
 	var n Tally
 	for _, part := range p.Info().Parts {
 		for _, stage := range p.Info().Stages {
-			if !part.Deciding {
+			if !part.Deciding || !stage.of(part.ID) {
 				continue
 			}
 			tries, _ := scale{probe: p, obs: o, part: part, stage: stage}.tries()

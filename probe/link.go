@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -83,17 +85,18 @@ func (l *link) talk(id string) *Conversation {
 
 // stray hands a damaged packet to the conversations that speak on its carrier; each pairs it, or leaves it.
 func (l *link) stray(s wire.Stray) {
-	l.mu.Lock()
-	var talks []*Conversation
-	for _, c := range l.talks {
-		talks = append(talks, c)
-	}
-	l.mu.Unlock()
-	for _, c := range talks {
+	for _, c := range l.all() {
 		if c.stray(s) {
 			return
 		}
 	}
+}
+
+// all are the conversations declared so far.
+func (l *link) all() []*Conversation {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Values(l.talks))
 }
 
 // write sends one message. A link that does not take it within two seconds is dead.

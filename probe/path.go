@@ -26,6 +26,10 @@ type Path struct {
 	prove    bool // one answer of each is enough: come only to show that packets arrive
 	progress func(protocol string, part float64)
 
+	// ikeOpened is closed when IKE's opening has been answered or given up: warm ESP comes after it (T27).
+	ikeOpened chan struct{}
+	ikeOnce   sync.Once
+
 	mu    sync.Mutex
 	facts Circumstances
 	sent  int
@@ -48,6 +52,9 @@ func (p *Path) Circumstances() Circumstances {
 
 // Wait is how long to wait for an answer: it follows the round trip that the control measures.
 func (p *Path) Wait() time.Duration { return 250*time.Millisecond + 2*p.heart.Control().RTT() }
+
+// ikeDone says that IKE's opening is over.
+func (p *Path) ikeDone() { p.ikeOnce.Do(func() { close(p.ikeOpened) }) }
 
 // number is a number that no other exchange of the session has.
 func (p *Path) number() uint32 { return p.numbers.Add(1) }

@@ -160,7 +160,6 @@ func greBackReason(o Observation, c Circumstances) (Reason, []Evidence) {
 		facts = append(facts, Evidence{Reason: EvCallID, Args: map[string]any{"rewritten": sent != arrived, "sent": int(sent), "arrived": int(arrived)}})
 	}
 	facts = append(facts, Evidence{Reason: EvGREv0, Args: map[string]any{"asked": plain.Tries, "returned": plain.Returned}})
-	nat := c.Laptop.Local.IsValid() && c.Server.Client.IsValid() && c.Laptop.Local != c.Server.Client.Addr()
 	switch {
 	case plain.Tries > 0 && plain.Returned == 0:
 		return GREBackDropped, facts
@@ -168,7 +167,7 @@ func greBackReason(o Observation, c Circumstances) (Reason, []Evidence) {
 		return NoReturn, facts
 	case sent != arrived:
 		return SecondNATNoHelper, facts
-	case nat:
+	case behindNAT(c):
 		return NoPPTPHelper, facts
 	}
 	return NoReturn, facts

@@ -6,6 +6,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"vpncheck/probe/wire"
@@ -53,8 +54,10 @@ type Exchange struct {
 	// SendErr is the kernel's refusal to send, SendReason its word: "laptop-firewall", "no-route", "too-big".
 	SendErr    string `json:"send_error,omitempty"`
 	SendReason string `json:"send_reason,omitempty"`
-	// Refused says that an attempt was refused in the server's name, and how: "reset".
+	// Refused says that an attempt was refused in the server's name, and how: "reset", or what an ICMP error said.
 	Refused string `json:"refused,omitempty"`
+	// ICV is the server's finding on an authenticated header: "valid" or "invalid" (RFC 4302).
+	ICV string `json:"icv,omitempty"`
 	// Silent is the server's own reason for not answering: "token", "replay", "budget", "unproved-source", "call-id".
 	Silent string `json:"silent,omitempty"`
 	// Copies counts further copies of the answer that came.
@@ -66,6 +69,15 @@ type Part struct {
 	ID       string `json:"id"`
 	Title    string `json:"title"`
 	Deciding bool   `json:"deciding,omitempty"`
+	// StandsIn marks the form that decides where the deciding one cannot be asked: from an ephemeral port, say.
+	StandsIn bool `json:"stands_in,omitempty"`
+	// Second marks a form that is asked of the server's second address. If it passes there while the deciding one dies, two clients
+	// clash in a NAT (F11).
+	Second bool `json:"second,omitempty"`
+	// Rounds, if set, is fewer rounds than the stage's, for a form that does not decide; they need not be spread.
+	Rounds int `json:"rounds,omitempty"`
+	// Refused says, in an observation, why this form could not be asked.
+	Refused *Refusal `json:"refused,omitempty"`
 }
 
 // A Refusal says that the question could not be asked at all: the verdict is untested.
@@ -98,7 +110,16 @@ type Stage struct {
 	// Rounds is how many answers make the stage pass, and Span the least time between its first question and its last answer.
 	Rounds int           `json:"rounds"`
 	Span   time.Duration `json:"span"`
+	// Port is the server's UDP port, 0 for other protocols.
+	Port uint16 `json:"port,omitempty"`
+	// Parts names the parts that have this stage; nil means all.
+	Parts []string `json:"parts,omitempty"`
+	// Note says that behind a NAT a real client is past this port by now: the stage's failure is noted there, and decides nothing.
+	Note bool `json:"note,omitempty"`
 }
+
+// of says whether a part has the stage.
+func (s Stage) of(part string) bool { return s.Parts == nil || slices.Contains(s.Parts, part) }
 
 // Info describes a probe. It is data: the order of a run, the help and the report are made from it.
 type Info struct {

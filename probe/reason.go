@@ -10,17 +10,28 @@ const (
 	PayloadAltered  Reason = "payload-altered"
 	CallIDWrong     Reason = "call-id-wrong"
 	AddressesDiffer Reason = "addresses-differ"
+	AHThroughNAT    Reason = "ah-through-nat"
+	SPIWrong        Reason = "spi-wrong" // an SPI or cookie that its owner does not know
 	// blocked-out
 	TCPReset       Reason = "tcp-reset"
 	TCP1723Dropped Reason = "tcp-1723-dropped"
 	GREOutDropped  Reason = "gre-out-dropped"
+	ESPOutDropped  Reason = "esp-out-dropped"
+	AHOutDropped   Reason = "ah-out-dropped"
+	UDPPortDropped Reason = "udp-port-dropped"
+	UDPRefused     Reason = "udp-refused"
+	ZeroChecksum   Reason = "udp-zero-checksum-dropped"
+	ESPAfterIKE    Reason = "esp-after-ike" // cold ESP dies, warm ESP passes
 	NoArrival      Reason = "no-arrival"
 	LaptopFirewall Reason = "laptop-firewall"
 	// blocked-back
-	NoPPTPHelper      Reason = "no-pptp-helper"
-	SecondNATNoHelper Reason = "second-nat-without-helper"
-	GREBackDropped    Reason = "gre-back-dropped"
-	NoReturn          Reason = "no-return"
+	NoPPTPHelper       Reason = "no-pptp-helper"
+	SecondNATNoHelper  Reason = "second-nat-without-helper"
+	GREBackDropped     Reason = "gre-back-dropped"
+	ESPBackDropped     Reason = "esp-back-dropped"
+	AHBackDropped      Reason = "ah-back-dropped"
+	UDPPortBackDropped Reason = "udp-port-back-dropped"
+	NoReturn           Reason = "no-return"
 	// stalled
 	StoppedAfterN Reason = "stopped-after-n"
 	// hijacked
@@ -28,6 +39,8 @@ const (
 	// inconclusive
 	ServerUnproven Reason = "server-unproven"
 	ServerBlind    Reason = "server-blind"
+	StateClash     Reason = "state-clash" // the second address passes, the first does not (F11)
+	PortClash      Reason = "port-clash"  // an ephemeral port passes, the stock port does not (F15)
 	NotEnoughTries Reason = "not-enough-tries"
 	TooLossy       Reason = "too-lossy"
 	StoppedMidway  Reason = "stopped-midway"
@@ -69,19 +82,25 @@ const (
 
 // Reasons of evidence and of notes about the run.
 const (
-	EvTries     Reason = "tries"      // args: stage, tries, arrived, replied, returned, seconds
-	EvChance    Reason = "chance"     // args: p, control, lost: what loss alone would explain
-	EvProof     Reason = "proof"      // args: carrier, at, own
-	EvUnproven  Reason = "unproven"   // args: carrier
-	EvCallID    Reason = "call-id"    // args: rewritten (bool), sent, arrived
-	EvGREv0     Reason = "gre-v0"     // args: asked, returned
-	EvChange    Reason = "change"     // args: way, field, before, after, offset
-	EvStopped   Reason = "stopped"    // args: flow, after
-	EvStranger  Reason = "stranger"   // args: bytes, from
-	EvRefused   Reason = "refused"    // args: how, tries
-	EvSendErr   Reason = "send-error" // args: error
-	EvVoid      Reason = "void"       // args: tries, seconds: fell into an outage and were repeated
-	EvSilent    Reason = "silent"     // args: why, count
+	EvTries     Reason = "tries"        // args: stage, tries, arrived, replied, returned, seconds
+	EvChance    Reason = "chance"       // args: p, control, lost: what loss alone would explain
+	EvProof     Reason = "proof"        // args: carrier, at, own
+	EvUnproven  Reason = "unproven"     // args: carrier
+	EvCallID    Reason = "call-id"      // args: rewritten (bool), sent, arrived
+	EvGREv0     Reason = "gre-v0"       // args: asked, returned
+	EvChange    Reason = "change"       // args: way, field, before, after, offset
+	EvStopped   Reason = "stopped"      // args: flow, after
+	EvStranger  Reason = "stranger"     // args: bytes, from
+	EvRefused   Reason = "refused"      // args: how, tries
+	EvSendErr   Reason = "send-error"   // args: error
+	EvVoid      Reason = "void"         // args: tries, seconds: fell into an outage and were repeated
+	EvSilent    Reason = "silent"       // args: why, count
+	EvPort      Reason = "port"         // args: port: of UDP at the server
+	EvStandsIn  Reason = "stands-in"    // args: part, why, hint: the deciding form could not be asked, part stands for it
+	EvOtherPart Reason = "other-part"   // args: part: another form passed where the deciding one did not
+	EvNATFound  Reason = "nat-found"    // args: client, server (bool): what NAT detection says (RFC 7296, section 2.23)
+	EvICV       Reason = "icv"          // args: valid (bool), count: the receiver's check of AH
+	EvLater     Reason = "later-rounds" // args: stage: further rounds, which a client behind NAT would not hold here, failed
 	UDPFiltered Reason = "udp-filtered"
 	OutageSeen  Reason = "outage"
 	LossSeen    Reason = "loss" // args: lost, sent

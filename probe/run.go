@@ -79,9 +79,13 @@ func (r *run) hold(ctx context.Context) {
 	r.path.progress = r.progress
 	go r.path.heart.run(beating, r.path.link, r.controlSocket())
 	go r.watch(beating, cancel)
+	go r.path.listenICMP(beating.Done())
 	r.event(Event{Kind: "session"})
 	for _, p := range r.probes {
 		r.done[p.Info().ID] = make(chan struct{})
+	}
+	if _, ok := r.done["ike"]; !ok {
+		r.path.ikeDone() // nobody to wait for
 	}
 	var all sync.WaitGroup
 	for i, p := range r.probes {

@@ -45,7 +45,7 @@ const (
 // Open opens a session. It always returns a Path: where no session could be had, its Circumstances say what was found instead, and Run
 // makes a report of that.
 func Open(ctx context.Context, cfg Config) *Path {
-	p := &Path{net: cfg.Net, prove: cfg.Prove, facts: Circumstances{Server: ServerFacts{Host: cfg.Host}, Laptop: LaptopFacts{OS: runtime.GOOS}}}
+	p := &Path{net: cfg.Net, prove: cfg.Prove, ikeOpened: make(chan struct{}), facts: Circumstances{Server: ServerFacts{Host: cfg.Host}, Laptop: LaptopFacts{OS: runtime.GOOS}}}
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	server, none := resolve(ctx, cfg)

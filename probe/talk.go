@@ -9,12 +9,21 @@ import (
 
 // weigh weighs a stage as it stands, while the conversation is still under way: the same law that will judge it afterwards.
 func (c *Conversation) weigh(part string, stage Stage) weight {
+	o := c.snapshot()
+	return scale{probe: c.probe, obs: o, part: c.part(o, part), stage: stage, c: c.path.Circumstances()}.weigh()
+}
+
+// part is one of the protocol's parts; the one that decides has all the rounds to play.
+func (c *Conversation) part(o Observation, id string) Part {
+	if d := decidingPart(c.info, o); d.ID == id {
+		return d
+	}
 	for _, p := range c.info.Parts {
-		if p.ID == part {
-			return scale{probe: c.probe, obs: c.snapshot(), part: p, stage: stage, c: c.path.Circumstances()}.weigh()
+		if p.ID == id {
+			return p
 		}
 	}
-	return weight{verdict: Inconclusive}
+	return Part{}
 }
 
 // decided says whether more tries could change nothing.
@@ -38,6 +47,7 @@ func (c *Conversation) stoppedOn(part string, stage Stage, flow int) bool {
 func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow int, ask func(ctx context.Context) Exchange) {
 	ctx, cancel := context.WithTimeout(ctx, maxTime)
 	defer cancel()
+	law := scale{part: c.part(c.snapshot(), part), stage: stage}
 	every := stage.Span/time.Duration(max(1, stage.Rounds-1)) + 2*time.Millisecond
 	answered := 0
 	for ctx.Err() == nil && !c.path.stopped() {
@@ -50,7 +60,7 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 		if e.Returned.State == wire.Seen {
 			answered++
 			pause = every
-			c.advance(float64(answered) / float64(stage.Rounds))
+			c.advance(float64(answered) / float64(law.rounds()))
 		}
 		if c.path.prove && answered > 0 {
 			return

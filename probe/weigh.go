@@ -53,7 +53,7 @@ func (s scale) decide(tries []try) weight {
 			return weight{verdict: Inconclusive, reason: StoppedOnce, because: stops}
 		}
 		return weight{verdict: Passed}
-	case countKills(tries) >= min(3, s.stage.Rounds) && countGood(tries) < s.stage.Rounds:
+	case countKills(tries) >= min(3, s.rounds()) && countGood(tries) < s.rounds():
 		return s.altered(tries)
 	case n.Arrived == 0 && countGood(tries) == 0 && s.impostor():
 		return weight{verdict: Hijacked, reason: AnsweredByAnother, because: s.strangerEvidence()}
@@ -139,6 +139,21 @@ func countKills(tries []try) (n int) {
 	return n
 }
 
+// rounds and span are what the stage asks of this part.
+func (s scale) rounds() int {
+	if s.part.Rounds > 0 {
+		return min(s.part.Rounds, s.stage.Rounds)
+	}
+	return s.stage.Rounds
+}
+
+func (s scale) span() time.Duration {
+	if s.part.Rounds > 0 {
+		return 0
+	}
+	return s.stage.Span
+}
+
 // roundAfterRound says that enough answers came back, spread over the stage's span, on one flow that was not cut afterwards.
 func (s scale) roundAfterRound(tries []try) bool {
 	for _, flow := range flows(tries) {
@@ -153,7 +168,7 @@ func (s scale) roundAfterRound(tries []try) bool {
 			}
 			last = t.e.Returned.At
 		}
-		if good >= s.stage.Rounds && last.Sub(first) >= s.stage.Span {
+		if good >= s.rounds() && last.Sub(first) >= s.span() {
 			return true
 		}
 	}

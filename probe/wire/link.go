@@ -115,6 +115,8 @@ type Saw struct {
 	Began        bool     `json:"began,omitempty"`
 	Arrived      Sighting `json:"arrived"`
 	Replied      Sighting `json:"replied"`
+	// ICV is the server's finding on an authenticated header: "valid" or "invalid" (RFC 4302).
+	ICV string `json:"icv,omitempty"`
 	// Silent is the reason why a packet that arrived was not answered: "token", "replay", "budget", "unproved-source".
 	Silent string `json:"silent,omitempty"`
 }

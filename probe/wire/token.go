@@ -39,6 +39,11 @@ const (
 	CarrierPPTP    Carrier = "pptp"        // TCP 1723
 	CarrierGRE     Carrier = "gre"         // IP protocol 47, version 0
 	CarrierGREv1   Carrier = "gre-v1"      // IP protocol 47, version 1, carrying PPP
+	CarrierIKE     Carrier = "ike"         // UDP 500
+	CarrierNATT    Carrier = "natt"        // UDP 4500: IKE and ESP
+	CarrierESP     Carrier = "esp"         // IP protocol 50
+	CarrierAH      Carrier = "ah"          // IP protocol 51
+	CarrierL2TP    Carrier = "l2tp"        // UDP 1701
 )
 
 var tokenText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
