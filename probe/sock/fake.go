@@ -1,16 +1,12 @@
 package sock
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
 	"syscall"
 	"time"
-
-	"vpncheck/probe/wire"
 )
 
 // Fake is a network in memory: hosts, and whatever Between makes of the way between them. It needs no privilege, and runs in a
@@ -62,10 +58,21 @@ type FakePacket struct {
 	DSCP     uint8
 	DF       bool
 	IPID     uint16
-	Payload  []byte // after the IP header of a raw socket's packet, a datagram's payload, the header of a SYN
+	Checksum FakeChecksum // of a UDP datagram
+	Payload  []byte       // after the IP header of a raw socket's packet, a datagram's payload, the header of a SYN
 	// Reset, of a TCP connect that Between returns, makes it fail with syscall.ECONNREFUSED; any other packet it makes vanish.
 	Reset bool
 }
+
+// A FakeChecksum is what is in a datagram's Checksum field. A router that changes addresses or payload need not mend it: it is right until
+// Between says that it is not.
+type FakeChecksum uint8
+
+const (
+	ChecksumRight FakeChecksum = iota
+	ChecksumNone               // 0: the sender computed none
+	ChecksumWrong              // no UDP socket receives the datagram
+)
 
 // NewFake returns a network without hosts, in which packets lose two hops.
 func NewFake() *Fake {
@@ -100,8 +107,8 @@ func (f *Fake) Cut() {
 // A FakeHost is the network of one host of a Fake.
 type FakeHost struct {
 	// Deny makes calls fail, as the kernel does for want of privilege or by a firewall: "raw", "udp", "dial", "listen", "syns",
-	// "source" and "send", or one of their numbers only: "raw/50", "udp/500", "listen/1723", "dial/1723", "syns/1723", "send/47" (an IP
-	// protocol).
+	// "datagrams", "source" and "send", or one of their numbers only: "raw/50", "udp/500", "listen/1723", "dial/1723", "syns/1723",
+	// "datagrams/4500", "send/47" (an IP protocol).
 	Deny map[string]error
 	// Route, if set, sees every packet of this host before it leaves, those to itself too. Its error is the send's; it may change the
 	// packet, and with it what Send returns.
@@ -171,6 +178,15 @@ func (h *FakeHost) SYNs(port uint16, local netip.Addr) (Conn, error) {
 	return c, nil
 }
 
+// Datagrams implements Net.
+func (h *FakeHost) Datagrams(port uint16, local netip.Addr) (Conn, error) {
+	c, err := h.open("datagrams", protoUDP, netip.AddrPortFrom(local.Unmap(), port))
+	if err != nil {
+		return nil, fmt.Errorf("watching for datagrams to UDP port %d: %w", port, err)
+	}
+	return c, nil
+}
+
 // Source implements Net.
 func (h *FakeHost) Source(dst netip.Addr) (netip.Addr, error) {
 	err := h.denied("source", 0)
@@ -194,74 +210,6 @@ func (h *FakeHost) from(want, dst netip.Addr) (netip.Addr, error) {
 		return netip.Addr{}, syscall.EADDRNOTAVAIL
 	}
 	return want, nil
-}
-
-// open opens a socket of a kind of Deny.
-func (h *FakeHost) open(kind string, proto uint8, local netip.AddrPort) (Conn, error) {
-	number := int(local.Port())
-	if kind == "raw" {
-		number = int(proto)
-	}
-	if err := h.denied(kind, number); err != nil {
-		return nil, err
-	}
-	if !local.Addr().IsValid() {
-		return nil, errFamily
-	}
-	h.net.mu.Lock()
-	defer h.net.mu.Unlock()
-	if err := h.owns(local.Addr()); err != nil {
-		return nil, err
-	}
-	c := &fakeConn{host: h, kind: kind, proto: proto, local: local, queue: newQueue[wire.Sighting](fakeBacklog)}
-	if kind == "udp" {
-		if local.Port() == 0 {
-			c.local = netip.AddrPortFrom(local.Addr(), h.freePort())
-		}
-		for _, other := range h.socks {
-			if other.kind == "udp" && overlap(other.local, c.local) {
-				return nil, syscall.EADDRINUSE
-			}
-		}
-	}
-	h.socks = append(h.socks, c)
-	return c, nil
-}
-
-// owns says whether a socket can be bound to an address.
-func (h *FakeHost) owns(a netip.Addr) error {
-	if a.IsUnspecified() || slices.Contains(h.addrs, a) {
-		return nil
-	}
-	return syscall.EADDRNOTAVAIL
-}
-
-// freePort returns a port that no socket has. net.mu is held.
-func (h *FakeHost) freePort() uint16 {
-	for {
-		h.port = max(h.port+1, 40000) // it wraps
-		taken := slices.ContainsFunc(h.socks, func(c *fakeConn) bool { return c.local.Port() == h.port }) ||
-			slices.ContainsFunc(h.listeners, func(l *fakeListener) bool { return l.local.Port() == h.port })
-		if !taken {
-			return h.port
-		}
-	}
-}
-
-// overlap reports whether two sockets want the same packets. A zero Addr is of both families.
-func overlap(a, b netip.AddrPort) bool {
-	if a.Port() != b.Port() {
-		return false
-	}
-	if !a.Addr().IsValid() || !b.Addr().IsValid() || a.Addr() == b.Addr() {
-		return true
-	}
-	return a.Addr().Is4() == b.Addr().Is4() && (a.Addr().IsUnspecified() || b.Addr().IsUnspecified())
-}
-
-// takes reports whether a socket bound to local receives what is addressed to dst.
-func takes(local, dst netip.Addr) bool {
-	return !local.IsValid() || local == dst || local.IsUnspecified() && local.Is4() == dst.Is4()
 }
 
 // transmit sends a packet and calls deliver for each that arrives, with nil for the host of one that is reset. It updates p to how
@@ -315,122 +263,4 @@ func (h *FakeHost) transmit(p *FakePacket, deliver func(*FakeHost, FakePacket)) 
 func (p FakePacket) clone() FakePacket {
 	p.Payload = slices.Clone(p.Payload)
 	return p
-}
-
-// deliver hands an arrived packet to every socket that takes it.
-func (h *FakeHost) deliver(p FakePacket) {
-	due := time.Now().Add(h.net.Delay)
-	h.net.mu.Lock()
-	defer h.net.mu.Unlock()
-	for _, c := range h.socks {
-		if c.proto != p.Proto || !takes(c.local.Addr(), p.Dst.Addr()) || c.local.Port() != p.Dst.Port() {
-			continue
-		}
-		where := whereRaw
-		if c.kind == "udp" {
-			where = whereUDP
-		}
-		c.queue.offer(p.sighting(due, where), 1, due)
-	}
-}
-
-// sighting is the packet as a kernel shows it to that kind of socket.
-func (p FakePacket) sighting(at time.Time, where string) wire.Sighting {
-	f := &ipFields{ttl: p.TTL, dscp: p.DSCP, df: p.DF, id: p.IPID}
-	s := wire.Sighting{
-		State: wire.Seen, At: at, Where: where, Proto: p.Proto, Src: p.Src, Dst: p.Dst,
-		TTL: &f.ttl, DSCP: &f.dscp, Bytes: append(wire.Hex(nil), p.Payload...),
-	}
-	if where == whereRaw && p.Dst.Addr().Is4() {
-		s.DF, s.IPID = &f.df, &f.id
-	}
-	return s
-}
-
-// fakeConn is a socket of a FakeHost.
-type fakeConn struct {
-	host  *FakeHost
-	kind  string // as in FakeHost.Deny
-	proto uint8
-	local netip.AddrPort
-	queue *queue[wire.Sighting]
-}
-
-func (c *fakeConn) Local() netip.AddrPort { return c.local }
-
-func (c *fakeConn) SetReadDeadline(t time.Time) error {
-	c.queue.update(func() { c.queue.readBy = t })
-	return nil
-}
-
-func (c *fakeConn) Close() error {
-	h := c.host
-	h.net.mu.Lock()
-	h.socks = slices.DeleteFunc(h.socks, func(other *fakeConn) bool { return other == c })
-	h.net.mu.Unlock()
-	c.queue.closeRead()
-	return nil
-}
-
-func (c *fakeConn) Recv() (wire.Sighting, error) {
-	s, err := c.queue.pop()
-	if err != nil {
-		return wire.Sighting{}, fmt.Errorf("receiving IP protocol %d on %v: %w", c.proto, c.local, err)
-	}
-	return s, nil
-}
-
-func (c *fakeConn) Send(o Out) (wire.Sighting, error) {
-	s, err := c.send(o)
-	if err != nil {
-		return wire.Sighting{}, fmt.Errorf("sending IP protocol %d to %v: %w", c.proto, o.Dst, err)
-	}
-	return s, nil
-}
-
-func (c *fakeConn) send(o Out) (wire.Sighting, error) {
-	if c.kind == "syns" {
-		return wire.Sighting{}, errors.ErrUnsupported
-	}
-	if c.queue.closed() {
-		return wire.Sighting{}, net.ErrClosed
-	}
-	o.Dst = unmap(o.Dst)
-	if o.Dst.Addr().Is4() != c.local.Addr().Is4() {
-		return wire.Sighting{}, syscall.EAFNOSUPPORT
-	}
-	if len(o.Payload) > maxPacket-headerLen {
-		return wire.Sighting{}, syscall.EMSGSIZE
-	}
-	want := c.local.Addr()
-	if o.Src.IsValid() {
-		want = o.Src.Unmap()
-	}
-	src, err := c.host.from(want, o.Dst.Addr())
-	if err != nil {
-		return wire.Sighting{}, err
-	}
-	p := FakePacket{
-		Proto: c.proto, Src: netip.AddrPortFrom(src, c.local.Port()), Dst: o.Dst, TTL: o.ttl(), DSCP: o.DSCP & 63, DF: o.DF,
-		IPID: randomID(), Payload: slices.Clone(o.Payload),
-	}
-	where := whereUDP
-	if c.kind == "raw" {
-		where = whereRaw
-		p.Dst = netip.AddrPortFrom(p.Dst.Addr(), 0)
-	}
-	at := time.Now()
-	err = c.host.transmit(&p, func(to *FakeHost, q FakePacket) {
-		if to != nil {
-			to.deliver(q)
-		}
-	})
-	if err != nil {
-		return wire.Sighting{}, err
-	}
-	s := p.sighting(at, where)
-	if where == whereUDP && o.Dst.Addr().Is4() {
-		s.DF = &o.DF
-	}
-	return s, nil
 }

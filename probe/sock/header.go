@@ -1,8 +1,10 @@
 package sock
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
+	"net/netip"
 
 	"vpncheck/probe/wire"
 )
@@ -44,4 +46,41 @@ func parseSYN(b []byte, port uint16) (syn, bool) {
 		return syn{}, false
 	}
 	return syn{src: binary.BigEndian.Uint16(b), length: length}, true
+}
+
+// parseDatagram fills in a sighting whose Bytes are a UDP header and what follows it, if it is a datagram to a port. It leaves Bytes with
+// the payload.
+func parseDatagram(s *wire.Sighting, port uint16) bool {
+	u, payload, err := wire.ParseUDP(s.Bytes)
+	if err != nil || u.DstPort != port {
+		return false
+	}
+	s.Src = netip.AddrPortFrom(s.Src.Addr(), u.SrcPort)
+	s.Dst = netip.AddrPortFrom(s.Dst.Addr(), u.DstPort)
+	s.Bytes = payload
+	if u.Checksum == UDPChecksum(*s) || u.Checksum != unfinished(*s) {
+		s.Checksum = &u.Checksum
+	}
+	return true
+}
+
+// UDPChecksum is the checksum that a datagram has by its addresses, ports and payload, whatever its Checksum holds (RFC 768; over IPv6
+// RFC 8200, section 8.1). It is never 0. A NAT changes it, and must do so rightly.
+func UDPChecksum(s wire.Sighting) uint16 {
+	length := uint16(8 + len(s.Bytes))
+	b := pseudoHeader(s)
+	b = wire.UDP{SrcPort: s.Src.Port(), DstPort: s.Dst.Port(), Length: length}.Append(b)
+	if sum := wire.Checksum(append(b, s.Bytes...)); sum != 0 {
+		return sum
+	}
+	return 0xFFFF
+}
+
+// unfinished is what a kernel leaves in the Checksum of a datagram for its network card to complete: the sum over the pseudo-header.
+func unfinished(s wire.Sighting) uint16 { return ^wire.Checksum(pseudoHeader(s)) }
+
+// pseudoHeader is that of UDP over either family: the two differ only in zeros, which a sum does not see.
+func pseudoHeader(s wire.Sighting) []byte {
+	b := bytes.Join([][]byte{s.Src.Addr().AsSlice(), s.Dst.Addr().AsSlice(), {0, protoUDP}}, nil)
+	return binary.BigEndian.AppendUint16(b, uint16(8+len(s.Bytes)))
 }

@@ -12,9 +12,10 @@ import (
 
 // Kernel is the network of the machine we run on.
 //
-// On Linux all of it works; Raw and SYNs need CAP_NET_RAW. On macOS and Windows Raw needs an administrator, the kernel writes the
-// header, so that a sent packet's DF and IP-ID are not known, and SYNs is refused. macOS has no raw sockets for ESP and AH, and
-// Windows may keep ESP and AH to itself (DESIGN, law 3: such a question is untested).
+// On Linux all of it works; Raw, SYNs and Datagrams need CAP_NET_RAW. On macOS and Windows Raw needs an administrator, the kernel
+// writes the header, so that a sent packet's DF and IP-ID are not known, and SYNs and Datagrams are refused, and so are Out.ID and
+// Out.NoChecksum. macOS has no raw sockets for ESP and AH, and Windows may keep ESP and AH to itself (DESIGN, law 3: such a question
+// is untested).
 type Kernel struct{}
 
 var _ Net = Kernel{}
@@ -85,6 +86,15 @@ func (Kernel) SYNs(port uint16, local netip.Addr) (Conn, error) {
 	return c, nil
 }
 
+// Datagrams implements Net.
+func (Kernel) Datagrams(port uint16, local netip.Addr) (Conn, error) {
+	c, err := openDatagrams(port, local.Unmap())
+	if err != nil {
+		return nil, fmt.Errorf("watching for datagrams to UDP port %d: %w", port, err)
+	}
+	return c, nil
+}
+
 // Source implements Net.
 func (Kernel) Source(dst netip.Addr) (netip.Addr, error) {
 	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(dst.Unmap(), 9)))
@@ -142,4 +152,11 @@ func ends(err error) bool {
 		}
 	}
 	return true
+}
+
+func truth(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

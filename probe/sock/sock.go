@@ -4,6 +4,8 @@ package sock
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -26,6 +28,11 @@ type Net interface {
 	// SYNs shows every TCP SYN without ACK that arrives for a port, before any handshake: what accept never tells. It only
 	// receives; Bytes is the TCP header with its options.
 	SYNs(port uint16, local netip.Addr) (Conn, error)
+	// Datagrams shows every UDP datagram that arrives for a port, whether a socket has the port or not, with what a UDP socket hides:
+	// DF, IP-ID and Checksum, and the datagrams whose checksum is wrong, which no UDP socket gets. It only receives; Bytes is the
+	// payload. Checksum is the field as it arrived, to be compared with UDPChecksum, and 0 if the sender computed none. It is nil if it
+	// is still to be computed, as that of a datagram that never left this machine (or its hypervisor) is.
+	Datagrams(port uint16, local netip.Addr) (Conn, error)
 	// Source returns the local address from which the kernel would send to dst. Nothing is sent.
 	Source(dst netip.Addr) (netip.Addr, error)
 }
@@ -44,7 +51,7 @@ type Conn interface {
 	Close() error
 }
 
-// Out is a packet to send.
+// Out is a packet to send. What a socket cannot do for it is an error that matches errors.ErrUnsupported: the question is not asked.
 type Out struct {
 	Dst netip.AddrPort
 	// Src is the address to send from; the zero Addr leaves it to the kernel. An answer leaves from the address that was asked (F28).
@@ -53,8 +60,13 @@ type Out struct {
 	DSCP uint8
 	// DF forbids every router to fragment the packet, and the kernel to go by a path MTU that it learned. Without it a packet that
 	// is larger than the interface's MTU leaves in fragments. IPv6 has no such flag: there it only binds the kernel.
-	DF      bool
-	Payload []byte // what follows the IP header on a raw socket, the datagram's payload on UDP
+	DF bool
+	// ID is the IP-ID, which the ICV of AH covers; 0 leaves it to us. Only a raw IPv4 socket on Linux can choose it.
+	ID uint16
+	// NoChecksum sends a UDP datagram with 0 in its Checksum field, as ESP in UDP is sent (RFC 3948, section 2.1; F43). Only UDP over
+	// IPv4 on Linux can; RFC 8200, section 8.1 forbids it over IPv6.
+	NoChecksum bool
+	Payload    []byte // what follows the IP header on a raw socket, the datagram's payload on UDP
 }
 
 // DefaultTTL is what the common systems but Windows send with.
@@ -66,6 +78,25 @@ func (o Out) ttl() uint8 {
 		return DefaultTTL
 	}
 	return o.TTL
+}
+
+// id is the IP-ID to send with, never 0: the kernel replaces that.
+func (o Out) id() uint16 {
+	if o.ID == 0 {
+		return randomID()
+	}
+	return o.ID
+}
+
+// fits returns an error if o asks for what its socket cannot do.
+func (o Out) fits(choosesID, omitsChecksum bool) error {
+	switch {
+	case o.ID != 0 && !choosesID:
+		return fmt.Errorf("choosing the IP-ID: %w", errors.ErrUnsupported)
+	case o.NoChecksum && !omitsChecksum:
+		return fmt.Errorf("leaving out the checksum: %w", errors.ErrUnsupported)
+	}
+	return nil
 }
 
 // The kinds of socket, in Sighting.Where.
@@ -105,6 +136,9 @@ func (o Out) asked(at time.Time, where string, proto uint8, src netip.AddrPort) 
 	}
 	if o.Dst.Addr().Is4() {
 		s.DF = &f.df
+	}
+	if o.NoChecksum {
+		s.Checksum = new(uint16)
 	}
 	return s
 }
