@@ -97,7 +97,7 @@ type Question struct {
 }
 
 func (q Question) out(tag wire.Tag) sock.Out {
-	return sock.Out{DF: q.DF, Payload: q.Payload(tag)}
+	return sock.Out{DF: q.DF, ID: q.ID, NoChecksum: q.NoChecksum, Payload: q.Payload(tag)}
 }
 
 // Ask sends a question and waits for its answer as long as the path's round trip asks for. What comes later is still filed.
