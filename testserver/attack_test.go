@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"vpncheck/probe/sock"
 	"vpncheck/probe/wire"
@@ -71,6 +74,124 @@ func TestLongNames(t *testing.T) {
 			t.Errorf("got a Settled with a name of %d octets", len(m.Settled.Conversation))
 		}
 	})
+}
+
+// What the machine sends from one of its addresses to another proves nothing.
+func TestProofFromOwnAddress(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.emit(w.raw(w.server, serverOther), netip.AddrPortFrom(serverAddr, 0), []byte{1, 2, 3, 4})
+		conn, err := w.server.Dial(context.Background(), serverOther, netip.AddrPortFrom(serverAddr, 1723))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		synctest.Wait()
+		if p := w.state.Proofs(); len(p) != 0 {
+			t.Errorf("got %+v, want no proof", p)
+		}
+	})
+}
+
+// What arrived last week proves nothing of today, nor does what arrived while the clock was wrong.
+func TestOldProof(t *testing.T) {
+	now := time.Now()
+	s, err := OpenState(t.TempDir(), StateOptions{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for age, want := range map[time.Duration]bool{
+		time.Second: true, 23 * time.Hour: true, 24 * time.Hour: false, 1000 * time.Hour: false, -time.Hour: false, -time.Second: true,
+	} {
+		s.arrived(wire.CarrierGRE, otherAddr, now.Add(-age))
+		if got := s.proof(wire.CarrierGRE, laptopAddr); (got != nil) != want {
+			t.Errorf("%v ago: got %+v, want proof %v", age, got, want)
+		}
+	}
+	s.arrived(wire.CarrierGRE, otherAddr, now.AddDate(10, 0, 0))
+	s.arrived(wire.CarrierGRE, otherAddr, now)
+	if s.proof(wire.CarrierGRE, laptopAddr) == nil {
+		t.Error("an arrival is not taken down after one of a later date")
+	}
+}
+
+// Who overheard one packet and repeats it takes no sighting away from the session that it was of, nor the session itself.
+func TestReplayedFlood(t *testing.T) {
+	inWorld(t, func(_ *world, c *Config) { c.Limits.Packets = 100 }, func(w *world) {
+		c := w.open(w.laptop, wire.CarrierGRE)
+		conn, stranger := w.raw(w.laptop, laptopAddr), w.raw(w.other, otherAddr)
+		to := netip.AddrPortFrom(serverAddr, 0)
+		overheard := tunnelPacket(wire.GRE{}, wire.Tag{Token: c.token(wire.CarrierGRE)}, make([]byte, 1000))
+		w.emit(conn, to, overheard)
+		c.saw()
+		for range 4 * linkQueue {
+			w.emit(stranger, to, overheard)
+		}
+		synctest.Wait()
+		w.emit(conn, to, tunnelPacket(wire.GRE{}, wire.Tag{Token: c.token(wire.CarrierGRE)}, nil))
+		for s := c.saw(); s.Exchange != c.number; s = c.saw() {
+			if s.Silent == "" {
+				t.Fatalf("got %+v, want the replays and then the packet", s)
+			}
+		}
+	})
+}
+
+// A damaged packet may hold a token that is good: it is not shown to another session at the same address.
+func TestStrayOfAnotherSession(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		carriers := []wire.Carrier{wire.CarrierGRE, wire.CarrierControl, wire.CarrierPPTP}
+		c, other := w.open(w.laptop, carriers...), w.open(w.laptop, carriers...)
+		damaged := tunnelPacket(wire.GRE{}, wire.Tag{Token: c.token(wire.CarrierGRE)}, []byte("rest"))
+		damaged[len(damaged)-1] ^= 1
+		w.emit(w.raw(w.laptop, laptopAddr), netip.AddrPortFrom(serverAddr, 0), damaged)
+		c.stray()
+		longer := append(wire.Tag{Token: c.token(wire.CarrierControl)}.Append(nil), 0)
+		w.emit(w.udp(w.laptop, laptopAddr), netip.AddrPortFrom(serverAddr, 8443), longer)
+		c.stray()
+		conn := c.dialPPTP(w.laptop)
+		c.stray()
+		other.stray() // a SYN could be anybody's
+		b := wire.StartControlConnectionRequest{HostName: c.token(wire.CarrierPPTP).String()}.Append(nil)
+		b[0] ^= 1
+		conn.Write(b)
+		c.stray()
+		other.quiet()
+		w.emit(w.raw(w.laptop, laptopAddr), netip.AddrPortFrom(serverAddr, 0), []byte{0, 0, 8, 0})
+		c.stray()
+		other.stray()
+	})
+}
+
+// The second address can be reached where the first one can.
+func TestSecondAddress(t *testing.T) {
+	for _, tt := range []struct{ own, others, want string }{
+		{"198.51.100.10", "127.0.0.1 10.0.0.1 100.100.1.1 2001:db8::1 198.51.100.11", "198.51.100.11"},
+		{"198.51.100.10", "100.100.1.1 169.254.1.1", ""},
+		{"10.0.0.5", "198.51.100.10 10.0.0.6", "10.0.0.6"},
+	} {
+		var own []netip.Addr
+		for _, a := range strings.Fields(tt.others) {
+			own = append(own, netip.MustParseAddr(a))
+		}
+		s := &Server{cfg: Config{Addresses: own}}
+		want, _ := netip.ParseAddr(tt.want)
+		if got := s.second(netip.MustParseAddr(tt.own)); got != want {
+			t.Errorf("%s: got %v, want %q", tt.own, got, tt.want)
+		}
+	}
+}
+
+// A state directory is no place to clean up.
+func TestForeignFiles(t *testing.T) {
+	dir := t.TempDir()
+	theirs := filepath.Join(dir, "letter.tmp")
+	os.WriteFile(theirs, []byte("x"), 0o600)
+	if _, err := OpenState(dir, StateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(theirs); err != nil {
+		t.Error(err)
+	}
 }
 
 // Nor are long packets, though they are few.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vpncheck/probe/sock"
@@ -36,7 +37,8 @@ type Host struct {
 	count       counters
 	controlPort uint16
 	pptpPort    uint16
-	ctx         context.Context // done when the server stops
+	own         atomic.Pointer[[]netip.Addr] // the machine's addresses, of late
+	ctx         context.Context              // done when the server stops
 
 	mu      sync.Mutex
 	opened  []listener
@@ -195,7 +197,7 @@ func (h *Host) close() {
 // Arrived is the proof that a carrier gets here (DESIGN, law 7). What a machine sends to itself proves nothing (F01).
 func (h *Host) Arrived(at wire.Sighting, carriers ...wire.Carrier) {
 	from := at.Src.Addr()
-	if !from.IsValid() || from.IsLoopback() || from == at.Dst.Addr() {
+	if !from.IsValid() || from.IsLoopback() || from == at.Dst.Addr() || slices.Contains(*h.own.Load(), from.WithZone("")) {
 		return
 	}
 	for _, c := range carriers {
@@ -206,7 +208,7 @@ func (h *Host) Arrived(at wire.Sighting, carriers ...wire.Carrier) {
 // Stray hands a packet without a valid token over to the sessions that live at its source and wait for its carrier. Nobody answers
 // it.
 func (h *Host) Stray(c wire.Carrier, arrived wire.Sighting) {
-	for _, s := range h.gate.SessionsFrom(arrived.Src.Addr()) {
+	for _, s := range named(h.gate.SessionsFrom(arrived.Src.Addr()), arrived.Bytes) {
 		if l := h.links.of(s); l != nil && l.stray(c, arrived) {
 			h.count.strays.Add(1)
 		}

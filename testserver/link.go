@@ -250,8 +250,15 @@ func (l *link) hello(budget gate.Limits) wire.Message {
 }
 
 // saw reports an exchange. An address that has not proved itself must learn its nonce from the answer alone.
+//
+// What was not answered, and an acknowledgement, can be repeated by whoever overheard it, as often as he likes. He must not push out
+// of the link what the client has to know.
 func (l *link) saw(c wire.Carrier, s wire.Saw) {
-	conversation, report := l.desk.saw(c, 2*l.server.limits.Packets)
+	echo := s.Silent != "" || s.Began
+	if echo && (len(l.out) > linkQueue/2 || l.unread.Load() > linkOctets/2) {
+		return
+	}
+	conversation, report := l.desk.saw(c, echo, 2*l.server.limits.Packets)
 	if !report {
 		return
 	}

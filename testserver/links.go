@@ -1,6 +1,8 @@
 package testserver
 
 import (
+	"bytes"
+	"encoding/binary"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +20,23 @@ const (
 
 // controlConversation is open in every session without having been declared.
 const controlConversation = "control"
+
+// named are those of the sessions whose number is in a packet, as a token has it or as its text: what was damaged on the way may
+// hold a token that is still good, and is no other session's business. They are all if the packet names none.
+func named(sessions []*gate.Session, b []byte) []*gate.Session {
+	var by []*gate.Session
+	for _, s := range sessions {
+		number := binary.BigEndian.AppendUint32(nil, s.ID())
+		text := wire.Token(append(number, make([]byte, wire.TokenSize-len(number))...)).String()
+		if bytes.Contains(b, number) || bytes.Contains(b, []byte(text[:len(number)*8/5])) {
+			by = append(by, s)
+		}
+	}
+	if len(by) == 0 {
+		return sessions
+	}
+	return by
+}
 
 // counters are what an administrator sees of the traffic.
 type counters struct {
@@ -64,6 +83,7 @@ type desk struct {
 	open   []wire.Declare // oldest first
 	strays int            // reported so far
 	saws   int
+	echoes int // saws of what may be somebody's who overheard the client
 }
 
 // declare opens a conversation, or says why not.
@@ -114,15 +134,19 @@ func (d *desk) stray(c wire.Carrier) bool {
 	return true
 }
 
-// saw names the conversation that a sighting belongs to, and counts it; no more than limit are reported. A valid packet that belongs
-// to none, because it came late or undeclared, is reported without a name.
-func (d *desk) saw(c wire.Carrier, limit int) (conversation string, report bool) {
+// saw names the conversation that a sighting belongs to, and counts it; no more than limit are reported, and as many echoes. A valid
+// packet that belongs to none, because it came late or undeclared, is reported without a name.
+func (d *desk) saw(c wire.Carrier, echo bool, limit int) (conversation string, report bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.saws >= limit {
+	count := &d.saws
+	if echo {
+		count = &d.echoes
+	}
+	if *count >= limit {
 		return "", false
 	}
-	d.saws++
+	*count++
 	conversation, _ = d.conversation(c)
 	return conversation, true
 }

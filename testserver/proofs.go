@@ -15,6 +15,11 @@ import (
 // proofsEvery is how often the proofs may be written: each packet of a busy server is one.
 const proofsEvery = 10 * time.Second
 
+const (
+	proofFor  = 24 * time.Hour  // DESIGN, law 7
+	proofSkew = 5 * time.Minute // a clock that was set back makes no proof of what is still to come
+)
+
 // ProofRecord is the last arrival of a carrier, from anyone (DESIGN, law 7). From is only for the administrator's eyes.
 type ProofRecord struct {
 	At   time.Time  `json:"at"`
@@ -23,9 +28,11 @@ type ProofRecord struct {
 
 func (s *State) openProofs() error {
 	s.proofs = make(map[wire.Carrier]ProofRecord)
-	leftover, _ := filepath.Glob(filepath.Join(s.dir, "*.tmp")) // what a crash left behind
-	for _, path := range leftover {
-		os.Remove(path)
+	for _, file := range []string{identityFile, proofsFile} { // what a crash left behind
+		leftover, _ := filepath.Glob(filepath.Join(s.dir, file+".*.tmp"))
+		for _, path := range leftover {
+			os.Remove(path)
+		}
 	}
 	err := readJSON(filepath.Join(s.dir, proofsFile), &s.proofs)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -41,11 +48,17 @@ func (s *State) openProofs() error {
 func (s *State) arrived(c wire.Carrier, from netip.Addr, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if last, ok := s.proofs[c]; ok && at.Before(last.At) {
-		return
-	}
 	s.proofs[c] = ProofRecord{At: at.UTC(), From: from}
 	s.dirty = true
+}
+
+// recent returns a carrier's last arrival, if it proves that the carrier arrives today.
+func (s *State) recent(c wire.Carrier) (ProofRecord, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.proofs[c]
+	age := s.now().Sub(p.At)
+	return p, ok && age < proofFor && age > -proofSkew
 }
 
 // Proofs returns the last arrival of every carrier that ever arrived.
@@ -61,9 +74,7 @@ func (s *State) Proofs() map[wire.Carrier]ProofRecord {
 
 // proof is what a session is told of a carrier's last arrival.
 func (s *State) proof(c wire.Carrier, client netip.Addr) *wire.Proof {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, ok := s.proofs[c]
+	p, ok := s.recent(c)
 	if !ok {
 		return nil
 	}

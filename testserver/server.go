@@ -98,6 +98,7 @@ func New(cfg Config) *Server {
 		pptpPort:    cfg.PPTPPort,
 		ctx:         s.ctx,
 	}
+	s.lookAround()
 	return s
 }
 
@@ -154,6 +155,7 @@ func (s *Server) tend() {
 		select {
 		case <-t.C:
 			s.gate.Sweep()
+			s.lookAround()
 			if err := s.cfg.State.Save(); err != nil {
 				s.cfg.Log.Error("writing the proofs", "err", err)
 			}
@@ -195,11 +197,22 @@ func (s *Server) second(own netip.Addr) netip.Addr {
 		candidates = s.own()
 	}
 	for _, a := range candidates {
-		if a != own && a.Is4() == own.Is4() && a.IsGlobalUnicast() && a.IsPrivate() == own.IsPrivate() {
+		if a != own && a.Is4() == own.Is4() && a.IsGlobalUnicast() && isInside(a) == isInside(own) {
 			return a
 		}
 	}
 	return netip.Addr{}
+}
+
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598: a provider's NAT, or an overlay network
+
+// isInside says of an address that it cannot be reached over the internet.
+func isInside(a netip.Addr) bool { return a.IsPrivate() || sharedSpace.Contains(a) }
+
+// lookAround tells the host which addresses are the machine's own now.
+func (s *Server) lookAround() {
+	own := s.own()
+	s.host.own.Store(&own)
 }
 
 // own are the machine's addresses.

@@ -56,10 +56,9 @@ func (s *Server) Status() Status {
 			Refused:  h.count.refused.Load(),
 		},
 	}
-	proofs := s.cfg.State.Proofs()
 	for _, c := range s.carriers(netip.Addr{}) {
 		cs := CarrierStatus{CarrierState: c}
-		if p, ok := proofs[c.Carrier]; ok {
+		if p, ok := s.cfg.State.recent(c.Carrier); ok {
 			cs.Proof, cs.From = &wire.Proof{At: p.At}, p.From
 		}
 		if _, err := h.carrier(c.Carrier, netip.Addr{}); err != nil {
