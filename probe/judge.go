@@ -26,6 +26,9 @@ func Judge(p Probe, o Observation, c Circumstances) Finding {
 		}
 	}
 	f.Because = append(f.Because, standsIn(info, o, decider)...)
+	if w, ok := p.(Witness); ok {
+		f.Because = append(f.Because, w.Facts(o)...)
+	}
 	return clash(info, f)
 }
 

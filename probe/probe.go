@@ -150,6 +150,12 @@ type Probe interface {
 	Reason(o Observation, stage Stage, v Verdict, c Circumstances) (Reason, []Evidence)
 }
 
+// A Witness is a Probe that tells facts of an observation besides, whatever the verdict: what NAT detection found, what the receiver thought
+// of an ICV.
+type Witness interface {
+	Facts(o Observation) []Evidence
+}
+
 // A Change is one difference between two sightings of the same packet.
 type Change struct {
 	Exchange string `json:"exchange"`

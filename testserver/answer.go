@@ -12,6 +12,8 @@ type Question struct {
 	Tag     wire.Tag
 	Arrived wire.Sighting
 	Message []byte // what a retransmission repeats octet by octet
+	// Check, if set, is the finding on an authenticated header: wire.Saw.ICV.
+	Check func(*gate.Session) string
 }
 
 // An Answerer makes the answer to a question. Build returns it, or the reason to be silent; Send hands it to the kernel by
@@ -36,6 +38,9 @@ func (h *Host) Answer(q Question, a Answerer) {
 		return
 	}
 	saw := wire.Saw{Exchange: q.Tag.Token.Exchange(), Arrived: q.Arrived, Replied: wire.NotSeen(), Silent: d.Silent}
+	if q.Check != nil {
+		saw.ICV = q.Check(d.Session)
+	}
 	message := d.Stored
 	if saw.Silent == "" && message == nil {
 		message, saw.Silent = a.Build(d.Session)

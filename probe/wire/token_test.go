@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"strings"
@@ -125,4 +126,15 @@ func TestMintFromManyGoroutines(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestMintDerive(t *testing.T) {
+	m, other := NewMint(7, tokenKey), NewMint(7, make([]byte, 32))
+	key := m.Derive("ah")
+	switch {
+	case len(key) != 32 || !bytes.Equal(key, NewMint(8, tokenKey).Derive("ah")):
+		t.Errorf("got %x, want 32 octets that the session's key and the label decide", key)
+	case bytes.Equal(key, m.Derive("esp")) || bytes.Equal(key, other.Derive("ah")):
+		t.Error("another label or another key gives the same")
+	}
 }

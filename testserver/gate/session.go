@@ -96,6 +96,9 @@ func (s *Session) Token(c wire.Carrier, exchange uint32) wire.Token {
 	return s.mint.Make(wire.Answer, c, exchange)
 }
 
+// Derive returns the session's key for another use, which the client can derive as well.
+func (s *Session) Derive(label string) []byte { return s.mint.Derive(label) }
+
 // Nonce returns what an answer to that address carries, and nothing else may carry: a question that gives it back proves that its
 // source address receives. See Veil.
 func (s *Session) Nonce(to netip.Addr) [wire.NonceSize]byte {
