@@ -3,14 +3,17 @@ package probe
 import (
 	"context"
 	"net/netip"
+	"sync"
 	"time"
 
 	"vpncheck/probe/sock"
 	"vpncheck/probe/wire"
 )
 
-// A Flow is a packet conversation under way: one socket towards the server.
+// A Flow is a packet conversation under way: one socket towards the server. Several parts of a protocol may ask on it side by side.
 type Flow struct {
+	sending sync.Mutex // a socket has one sender at a time
+
 	c       *Conversation
 	conn    sock.Conn
 	to      netip.AddrPort
@@ -142,7 +145,9 @@ func (f *Flow) put(ctx context.Context, q Question) (uint32, <-chan struct{}) {
 // send hands a packet to the kernel. What it refuses was not sent, and that is a sighting too.
 func (f *Flow) send(o sock.Out) (wire.Sighting, error) {
 	o.Dst, o.Src = f.to, f.c.path.Local
+	f.sending.Lock()
 	s, err := f.conn.Send(o)
+	f.sending.Unlock()
 	if err != nil {
 		return wire.Sighting{State: wire.Absent, Why: err.Error(), At: time.Now()}, err
 	}

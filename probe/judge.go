@@ -141,7 +141,7 @@ func judgePart(p Probe, o Observation, part Part, c Circumstances) (Stage, weigh
 		if w.verdict == Passed {
 			continue
 		}
-		if stage.Note && behindNAT(c) && w.verdict != Untested {
+		if stage.Note && behindNAT(c) && w.verdict != Untested && (c.Stop == nil || w.reason != c.Stop.Reason) {
 			because = append(because, Evidence{Reason: EvLater, Args: map[string]any{"stage": stage.Title}})
 			w.verdict, w.reason = Passed, ""
 			continue
