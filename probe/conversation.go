@@ -157,26 +157,28 @@ func (c *Conversation) deciding() string {
 	return ""
 }
 
-// saw joins the server's report to its exchange.
-func (c *Conversation) saw(s wire.Saw) {
+// saw joins the server's report to its exchange, if that is one of this conversation.
+func (c *Conversation) saw(s wire.Saw) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s.Began {
-		if i, ok := c.began[s.Exchange]; ok {
+		i, ok := c.began[s.Exchange]
+		if ok {
 			c.obs.Exchanges[i].Sent, c.obs.Exchanges[i].Returned = s.Replied, s.Arrived
 		}
-		return
+		return ok
 	}
 	i, ok := c.index[s.Exchange]
 	if !ok {
-		return
+		return false
 	}
 	e := &c.obs.Exchanges[i]
 	if e.Arrived.State == wire.Seen && (s.Replied.State != wire.Seen || closer(*e, e.Replied, s.Replied)) {
-		return // a copy: the server rightly ignored it, or answered with what did not come
+		return true // a copy: the server rightly ignored it, or answered with what did not come
 	}
 	e.Arrived, e.Replied, e.Silent, e.ICV = s.Arrived, s.Replied, s.Silent, s.ICV
 	unveil(e)
+	return true
 }
 
 // closer says whether the first of two answers is the one that came, or neither was better.
@@ -231,6 +233,9 @@ func (c *Conversation) carrier(e Exchange) wire.Carrier {
 		if st.ID == e.Stage {
 			return st.Carrier
 		}
+	}
+	if len(c.info.Carriers) == 1 {
+		return c.info.Carriers[0] // of a stage that is told, not judged
 	}
 	return ""
 }
@@ -329,13 +334,17 @@ func (c *Conversation) complete(e *Exchange, blind string) {
 }
 
 // unveil puts back the nonce that the server blanks out of its report while the address has not proved that it receives: told over TLS, it
-// would prove the address of somebody who never got the answer. It stands right behind the token.
+// would prove the address of somebody who never got the answer. It stands right behind the token, or in ESP, which ends with the token,
+// right before it.
 func unveil(e *Exchange) {
-	n := min(len(e.Replied.Bytes), len(e.Returned.Bytes))
-	for at := 0; at+wire.TagSize <= n; at++ {
-		nonce := e.Replied.Bytes[at+wire.TokenSize : at+wire.TagSize]
-		if [wire.NonceSize]byte(nonce) == ([wire.NonceSize]byte{}) && bytes.Equal(e.Replied.Bytes[at:at+wire.TokenSize], e.Returned.Bytes[at:at+wire.TokenSize]) {
-			copy(nonce, e.Returned.Bytes[at+wire.TokenSize:])
+	veiled, whole := e.Replied.Bytes, e.Returned.Bytes
+	n := min(len(veiled), len(whole))
+	same := func(from, to int) bool { return from >= 0 && to <= n && bytes.Equal(veiled[from:to], whole[from:to]) }
+	var zero [wire.NonceSize]byte
+	for at := 0; at+len(zero) <= n; at++ {
+		end := at + len(zero)
+		if [wire.NonceSize]byte(veiled[at:end]) == zero && (same(at-wire.TokenSize, at) || same(end, end+wire.TokenSize)) {
+			copy(veiled[at:end], whole[at:])
 			return
 		}
 	}

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
@@ -136,10 +137,18 @@ func (f *Flow) put(ctx context.Context, q Question) (uint32, <-chan struct{}) {
 	f.c.edit(n, func(e *Exchange) {
 		e.Sent = sent
 		if err != nil {
-			e.SendErr, e.SendReason = err.Error(), sock.SendRefusal(err)
+			e.SendErr, e.SendReason = err.Error(), sendReason(err)
 		}
 	})
 	return n, done
+}
+
+// sendReason is the word for why a packet was not sent. One that the system cannot send was not asked.
+func sendReason(err error) string {
+	if errors.Is(err, errors.ErrUnsupported) {
+		return string(OSRefuses)
+	}
+	return sock.SendRefusal(err)
 }
 
 // send hands a packet to the kernel. What it refuses was not sent, and that is a sighting too.

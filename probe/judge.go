@@ -80,7 +80,7 @@ func clash(info Info, f Finding) Finding {
 	for _, part := range info.Parts {
 		reason := Reason("")
 		switch {
-		case part.StandsIn:
+		case part.StandsIn && !part.Stock:
 			reason = PortClash
 		case part.Second:
 			reason = StateClash

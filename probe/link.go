@@ -62,9 +62,7 @@ func (l *link) readAll() error {
 				ch <- *m.Ready
 			}
 		case m.Saw != nil:
-			if c := l.talk(m.Saw.Conversation); c != nil {
-				c.saw(*m.Saw)
-			}
+			l.saw(*m.Saw)
 		case m.Stray != nil:
 			l.stray(*m.Stray)
 		case m.Settled != nil:
@@ -81,6 +79,16 @@ func (l *link) talk(id string) *Conversation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.talks[id]
+}
+
+// saw hands a report to the conversation whose exchange it is of. The server goes by the carrier, and two conversations may share one: ESP
+// has an IKE opening of its own.
+func (l *link) saw(s wire.Saw) {
+	for _, c := range l.all() {
+		if c.saw(s) {
+			return
+		}
+	}
 }
 
 // stray hands a damaged packet to the conversations that speak on its carrier; each pairs it, or leaves it.

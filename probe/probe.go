@@ -71,6 +71,8 @@ type Part struct {
 	Deciding bool   `json:"deciding,omitempty"`
 	// StandsIn marks the form that decides where the deciding one cannot be asked: from an ephemeral port, say.
 	StandsIn bool `json:"stands_in,omitempty"`
+	// Stock says of a form that stands in that it leaves from the stock port as well: where it passes, nobody holds that port's place.
+	Stock bool `json:"stock,omitempty"`
 	// Second marks a form that is asked of the server's second address. If it passes there while the deciding one dies, two clients
 	// clash in a NAT (F11).
 	Second bool `json:"second,omitempty"`

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"time"
 
 	"vpncheck/probe/wire"
@@ -73,7 +74,7 @@ func (s scale) tries() (tries []try, void int) {
 	outages := s.c.Control.Outages()
 	late := s.c.Control.late()
 	for _, e := range s.obs.Exchanges {
-		if e.Part != s.part.ID || e.Stage != s.stage.ID || e.From != Client {
+		if e.Part != s.part.ID || e.Stage != s.stage.ID || e.From != Client || e.SendReason == string(OSRefuses) {
 			continue
 		}
 		t := try{
@@ -191,7 +192,7 @@ func flows(tries []try) [][]try {
 
 // unasked is the weight of a stage without one valid try.
 func (s scale) unasked() weight {
-	if r := s.obs.Refused; r != nil {
+	if r := cmp.Or(refusedPart(s.obs, s.part.ID), s.obs.Refused); r != nil {
 		return weight{verdict: Untested, reason: r.Reason, because: []Evidence{{Reason: EvWhy, Args: map[string]any{"why": r.Why, "hint": r.Hint}}}}
 	}
 	if s.c.Stop != nil {
