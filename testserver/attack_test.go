@@ -114,6 +114,25 @@ func TestOldProof(t *testing.T) {
 	}
 }
 
+// What arrives over IPv6 proves nothing of IPv4: a provider's firewall has rules for each.
+func TestProofOfOtherFamily(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		w.emit(w.raw(w.laptop, laptop6), netip.AddrPortFrom(server6, 0), []byte{1, 2, 3, 4})
+		synctest.Wait()
+		for _, s := range w.open(w.laptop).session.Carriers {
+			if s.Proof != nil {
+				t.Errorf("got %s proven by %+v", s.Carrier, s.Proof)
+			}
+		}
+		if s := w.srv.Status().Carriers[3]; s.From != laptop6 {
+			t.Errorf("got %+v, want the last arrival of either family", s)
+		}
+		if w.state.proof(wire.CarrierGRE, laptop6) == nil {
+			t.Error("no proof over IPv6")
+		}
+	})
+}
+
 // Who overheard one packet and repeats it takes no sighting away from the session that it was of, nor the session itself.
 func TestReplayedFlood(t *testing.T) {
 	inWorld(t, func(_ *world, c *Config) { c.Limits.Packets = 100 }, func(w *world) {

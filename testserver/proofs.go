@@ -12,12 +12,10 @@ import (
 	"vpncheck/probe/wire"
 )
 
-// proofsEvery is how often the proofs may be written: each packet of a busy server is one.
-const proofsEvery = 10 * time.Second
-
 const (
-	proofFor  = 24 * time.Hour  // DESIGN, law 7
-	proofSkew = 5 * time.Minute // a clock that was set back makes no proof of what is still to come
+	proofsEvery = 10 * time.Second // how often they may be written: each packet of a busy server is one
+	proofFor    = 24 * time.Hour   // DESIGN, law 7
+	proofSkew   = 5 * time.Minute  // a clock that was set back makes no proof of what is still to come
 )
 
 // ProofRecord is the last arrival of a carrier, from anyone (DESIGN, law 7). From is only for the administrator's eyes.
@@ -48,20 +46,28 @@ func (s *State) openProofs() error {
 func (s *State) arrived(c wire.Carrier, from netip.Addr, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.proofs[c] = ProofRecord{At: at.UTC(), From: from}
+	s.proofs[proofName(c, from)] = ProofRecord{At: at.UTC(), From: from}
 	s.dirty = true
 }
 
-// recent returns a carrier's last arrival, if it proves that the carrier arrives today.
-func (s *State) recent(c wire.Carrier) (ProofRecord, bool) {
+// proofName is what a carrier's proof goes by: a provider's firewall may let a carrier pass in one family and not in the other.
+func proofName(c wire.Carrier, from netip.Addr) wire.Carrier {
+	if from.Is6() {
+		return c + "-ipv6"
+	}
+	return c
+}
+
+// recent returns a carrier's last arrival over the family of an address, if it proves that the carrier arrives today.
+func (s *State) recent(c wire.Carrier, family netip.Addr) (ProofRecord, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p, ok := s.proofs[c]
+	p, ok := s.proofs[proofName(c, family)]
 	age := s.now().Sub(p.At)
 	return p, ok && age < proofFor && age > -proofSkew
 }
 
-// Proofs returns the last arrival of every carrier that ever arrived.
+// Proofs returns the last arrival of every carrier that ever arrived, by proofName.
 func (s *State) Proofs() map[wire.Carrier]ProofRecord {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -74,7 +80,7 @@ func (s *State) Proofs() map[wire.Carrier]ProofRecord {
 
 // proof is what a session is told of a carrier's last arrival.
 func (s *State) proof(c wire.Carrier, client netip.Addr) *wire.Proof {
-	p, ok := s.recent(c)
+	p, ok := s.recent(c, client)
 	if !ok {
 		return nil
 	}

@@ -58,8 +58,10 @@ func (s *Server) Status() Status {
 	}
 	for _, c := range s.carriers(netip.Addr{}) {
 		cs := CarrierStatus{CarrierState: c}
-		if p, ok := s.cfg.State.recent(c.Carrier); ok {
-			cs.Proof, cs.From = &wire.Proof{At: p.At}, p.From
+		for _, family := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+			if p, ok := s.cfg.State.recent(c.Carrier, family); ok && (cs.Proof == nil || p.At.After(cs.Proof.At)) {
+				cs.Proof, cs.From = &wire.Proof{At: p.At}, p.From
+			}
 		}
 		if _, err := h.carrier(c.Carrier, netip.Addr{}); err != nil {
 			_, cs.Hint = refusal(err)
