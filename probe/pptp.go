@@ -148,7 +148,7 @@ func (p PPTP) setUp(ctx context.Context, c *Conversation, s *Stream) (*pptpCall,
 	}
 	// The messages without room for a token take the numbers after the call's.
 	n = c.path.block(4)
-	call := &pptpCall{c: c, s: s, flow: s.flow, n: n, own: randomID(0), magic: randomMagic()}
+	call := &pptpCall{c: c, s: s, flow: s.flow, n: n, own: randomID(0), lcp: lcpLink{magic: randomMagic()}}
 	ask := wire.OutgoingCallRequest{
 		CallID: call.own, CallSerialNumber: 0, MinimumBPS: 2400, MaximumBPS: 10_000_000, BearerType: 3, FramingType: 3,
 		PacketRecvWindowSize: 3, Subaddress: c.tag(wire.CarrierPPTP, n).Token.String(),
@@ -178,21 +178,19 @@ const (
 
 // A pptpCall is a call that is up.
 type pptpCall struct {
-	c     *Conversation
-	s     *Stream
-	flow  int
-	n     uint32 // the call's exchange; those after it are its further messages
-	own   uint16 // our Call-ID: on packets towards us
-	peer  uint16 // the server's: on packets towards it
-	magic uint32
+	c    *Conversation
+	s    *Stream
+	flow int
+	n    uint32 // the call's exchange; those after it are its further messages
+	own  uint16 // our Call-ID: on packets towards us
+	peer uint16 // the server's: on packets towards it
+	lcp  lcpLink
 
 	mu      sync.Mutex
 	seq     uint32 // of the last packet sent; the first is 1, as pptp-linux counts
 	heard   uint32 // highest sequence number received
 	hearing bool
 	acked   uint32 // last acknowledgment sent
-	id      uint8  // LCP Identifier
-	opened  bool
 }
 
 // talk opens LCP and keeps it alive.
@@ -208,47 +206,13 @@ func (call *pptpCall) talk(ctx context.Context) error {
 
 // ask asks the server to configure the link, and once it has, for an echo.
 func (call *pptpCall) ask(ctx context.Context, f *Flow) Exchange {
-	lcp := call.configure
-	if call.opened {
-		lcp = call.echo
-	}
 	e := f.Ask(ctx, Question{Part: partPPTP, Stage: stageGRE, Flow: call.flow, DF: true, Payload: func(t wire.Tag) []byte {
-		return call.packet(lcp(t))
+		return call.packet(call.lcp.request(t))
 	}})
-	if e.Returned.State == wire.Seen && !call.opened {
-		call.opened = true
-		call.acknowledge(ctx, f, e.Returned)
+	if n, ack, ok := call.lcp.answered(lcpIn(e.Returned.Bytes)); ok {
+		f.Tell(ctx, n, stageGRE, call.flow, e.Returned, call.packet(ack))
 	}
 	return e
-}
-
-// configure is RFC 1661, section 5.1. The token is the Endpoint-Discriminator (RFC 1990, section 5.1.3), the only option with room.
-func (call *pptpCall) configure(t wire.Tag) wire.LCP {
-	call.id++
-	return wire.LCP{Code: wire.ConfigureRequest, Identifier: call.id, Data: wire.LCPOptions{
-		wire.MRUOption(1400), wire.AsyncMapOption(0), wire.MagicNumberOption(call.magic),
-		wire.EndpointDiscriminatorOption(wire.ClassLocal, t.Token[:]),
-	}.Append(nil)}
-}
-
-// echo is RFC 1661, section 5.8.
-func (call *pptpCall) echo(t wire.Tag) wire.LCP {
-	call.id++
-	return wire.LCP{Code: wire.LCPEchoRequest, Identifier: call.id, Data: wire.LCPEcho{MagicNumber: call.magic, Data: t.Append(nil)}.Append(nil)}
-}
-
-// acknowledge accepts the server's own Configure-Request as it stands: LCP is open both ways.
-func (call *pptpCall) acknowledge(ctx context.Context, f *Flow, arrived wire.Sighting) {
-	lcp, ok := lcpOf(arrived.Bytes)
-	if !ok || lcp.Code != wire.ConfigureRequest {
-		return
-	}
-	tag, ok := tagOf(lcp)
-	if !ok {
-		return
-	}
-	lcp.Code = wire.ConfigureAck
-	f.Tell(ctx, tag.Token.Exchange(), stageGRE, call.flow, arrived, call.packet(lcp))
 }
 
 // packet wraps LCP into PPP and enhanced GRE (RFC 2637, section 4.1), with the acknowledgment that is due.
@@ -260,7 +224,7 @@ func (call *pptpCall) packet(lcp wire.LCP) []byte {
 	if call.hearing && (call.acked != call.heard || call.acked == 0) {
 		g.HasAck, g.Ack, call.acked = true, call.heard, call.heard
 	}
-	g.Payload = wire.PPP{Protocol: wire.ProtocolLCP, Information: lcp.Append(nil)}.Append(nil)
+	g.Payload = lcpFrame(lcp)
 	return g.Append(nil)
 }
 
@@ -278,47 +242,20 @@ func (call *pptpCall) read(s wire.Sighting) (wire.Tag, bool) {
 		call.heard, call.hearing = max(call.heard, g.Seq), true
 		call.mu.Unlock()
 	}
-	lcp, ok := lcpOf(s.Bytes)
+	lcp, ok := lcpIn(s.Bytes)
 	if !ok {
 		return wire.Tag{}, false
 	}
 	return tagOf(lcp)
 }
 
-func lcpOf(packet []byte) (wire.LCP, bool) {
+// lcpIn is the LCP in a packet of enhanced GRE.
+func lcpIn(packet []byte) (wire.LCP, bool) {
 	g, err := wire.ParseEnhancedGRE(packet)
 	if err != nil || len(g.Payload) == 0 {
 		return wire.LCP{}, false
 	}
-	ppp, err := wire.ParsePPP(g.Payload)
-	if err != nil || ppp.Protocol != wire.ProtocolLCP {
-		return wire.LCP{}, false
-	}
-	lcp, err := wire.ParseLCP(ppp.Information)
-	return lcp, err == nil
-}
-
-// tagOf finds the tag where LCP has room for one. A Configure-Ack mirrors our own and proves nothing.
-func tagOf(lcp wire.LCP) (wire.Tag, bool) {
-	switch lcp.Code {
-	case wire.ConfigureRequest:
-		options, err := wire.ParseLCPOptions(lcp.Data)
-		if err != nil {
-			return wire.Tag{}, true
-		}
-		o, ok := options.Find(wire.OptionEndpointDiscriminator)
-		if !ok {
-			return wire.Tag{}, true
-		}
-		_, address, _ := o.EndpointDiscriminator()
-		t, _ := wire.TokenAt(address, 0)
-		return wire.Tag{Token: t}, true
-	case wire.LCPEchoReply:
-		e, _ := wire.ParseLCPEcho(lcp.Data)
-		t, _ := wire.ParseTag(e.Data)
-		return t, true
-	}
-	return wire.Tag{}, false
+	return lcpOf(g.Payload)
 }
 
 // hangUp ends the call as a client does (RFC 2637, sections 2.12 and 2.3), also after ctx was cancelled.
