@@ -10,7 +10,7 @@ import (
 
 // evidence says a piece of evidence, or a note about the run, in a sentence.
 func evidence(r probe.Reason, data map[string]any, fa facts) string {
-	if say, ok := evidenceWords[r]; ok {
+	if say, ok := sayer(r); ok {
 		return say(data, fa)
 	}
 	if w, ok := catalogue(r); ok {
@@ -18,6 +18,13 @@ func evidence(r probe.Reason, data map[string]any, fa facts) string {
 		return w.with(fa).Sentence
 	}
 	return fmt.Sprintf("There is a fact called %q that this version of vpncheck has no words for.", Clean(string(r), 40))
+}
+
+func sayer(r probe.Reason) (say func(args, facts) string, ok bool) {
+	if say, ok = evidenceWords[r]; !ok {
+		say, ok = ipsecEvidence[r]
+	}
+	return say, ok
 }
 
 // evidenceWords makes the sentences. Each takes the args that probe/reason.go names, and does without those that are missing.

@@ -18,6 +18,11 @@ type facts struct {
 	stages map[string]string // titles by id
 	fill   map[string]string // by placeholder, without the braces
 	blind  map[string]bool   // the exchanges of which the server could not tell whether they arrived
+
+	port      int                // of UDP, at the server; 0 if there is none
+	beside    map[string]outcome // how the run's protocols fared
+	behindNAT bool
+	told      map[string]bool // hints that were told before
 }
 
 // placeholders are all that the catalogue may use. Those that say "or empty" bring their own leading space.
@@ -39,7 +44,13 @@ type facts struct {
 //	from    " at 192.0.2.1", or empty
 //	local   the laptop's address, or "this laptop's address"
 //	portal  " at http://...", or empty
-var placeholders = []string{"title", "untried", "during", "decided", "stuck", "gre", "tries", "server", "why", "hint", "vpn", "change", "after", "silent", "from", "local", "portal"}
+//	port    "UDP port 500", or "a UDP port"
+//	use     a sentence on what the port is for, or empty
+//	phone   a sentence on phones that hold it, or empty
+//	natt    a sentence on NAT-T for those who have no plain ESP, or empty
+//	via4500 a sentence on NAT-T for those whose IKE does not get through, or empty
+var placeholders = []string{"title", "untried", "during", "decided", "stuck", "gre", "tries", "server", "why", "hint", "vpn", "change", "after",
+	"silent", "from", "local", "portal", "port", "use", "phone", "natt", "via4500"}
 
 func newFacts(title string) facts {
 	fa := facts{title: title, fill: make(map[string]string), blind: make(map[string]bool)}
@@ -54,6 +65,7 @@ func newFacts(title string) facts {
 	}
 	fa.fill["server"] = "the server"
 	fa.fill["local"] = "this laptop's address"
+	fa.fill["port"] = "a UDP port"
 	return fa
 }
 
@@ -70,13 +82,14 @@ func wholeRun(c probe.Circumstances) facts {
 // only is the same without what was counted for one part.
 func (fa facts) only(title string) facts {
 	out := newFacts(title)
-	out.stages = fa.stages
+	out.stages, out.beside, out.behindNAT = fa.stages, fa.beside, fa.behindNAT
 	out.fill["server"] = fa.fill["server"]
+	out.at(float64(fa.port))
 	return out
 }
 
 // gather collects the facts of one protocol.
-func gather(info probe.Info, f probe.Finding, o probe.Observation, c probe.Circumstances) facts {
+func gather(info probe.Info, f probe.Finding, o probe.Observation, s setting) facts {
 	fa := newFacts(Clean(info.Title, 40))
 	fa.stages = make(map[string]string)
 	for _, s := range info.Stages {
@@ -88,7 +101,7 @@ func gather(info probe.Info, f probe.Finding, o probe.Observation, c probe.Circu
 	for _, e := range o.Exchanges {
 		fa.blind[e.ID] = e.Arrived.State == wire.Blind && e.Returned.State != wire.Seen
 	}
-	fa.circumstances(c)
+	fa.in(s)
 	if len(o.Exchanges) > 0 {
 		fa.fill["untried"] = fa.title + " could be tried only in part"
 	}
@@ -127,7 +140,7 @@ func (fa facts) said(a args) {
 	if why := a.text("why", 300); why != "" {
 		fa.fill["why"] = " The reason given: " + strings.TrimRight(why, ". ") + "."
 	}
-	if hint := a.text("hint", 300); hint != "" {
+	if hint := a.text("hint", 300); hint != "" && !fa.told[hint] {
 		fa.fill["hint"] = " To allow it: " + strings.TrimRight(hint, ". ") + "."
 	}
 	if portal := a.text("sign_in", 120); portal != "" {
@@ -136,7 +149,7 @@ func (fa facts) said(a args) {
 }
 
 // add takes up one piece of evidence.
-func (fa facts) add(e probe.Evidence, f probe.Finding) {
+func (fa *facts) add(e probe.Evidence, f probe.Finding) {
 	a := fa.visible(e.Args, e.Exchanges)
 	switch e.Reason {
 	case probe.EvTries:
@@ -149,6 +162,8 @@ func (fa facts) add(e probe.Evidence, f probe.Finding) {
 		}
 	case probe.EvWhy:
 		fa.said(a)
+	case probe.EvPort:
+		fa.at(a.count("port"))
 	case probe.EvSendErr:
 		fa.said(args{"why": a["error"]})
 	case probe.EvSilent:
@@ -233,6 +248,11 @@ var carriers = map[wire.Carrier]string{
 	wire.CarrierPPTP:    "TCP port 1723",
 	wire.CarrierGRE:     "plain GRE",
 	wire.CarrierGREv1:   "PPTP's GRE",
+	wire.CarrierIKE:     "UDP port 500",
+	wire.CarrierNATT:    "UDP port 4500",
+	wire.CarrierL2TP:    "UDP port 1701",
+	wire.CarrierESP:     "ESP",
+	wire.CarrierAH:      "AH",
 }
 
 func carrier(a args) string {

@@ -38,8 +38,10 @@ type Summary struct {
 	Works     []string `json:"works"`
 	Fails     []string `json:"fails"`
 	Undecided []string `json:"undecided"` // asked without a clear answer, or not asked
-	Headline  string   `json:"headline"`
-	Advice    string   `json:"advice"`
+	// Expected fail, and nothing is wrong: AH behind a NAT.
+	Expected []string `json:"expected,omitempty"`
+	Headline string   `json:"headline"`
+	Advice   string   `json:"advice"`
 }
 
 // Protocol is the verdict on one protocol, what it rests on and what to do about it.
@@ -55,7 +57,9 @@ type Protocol struct {
 	Translation []Row             `json:"translation,omitempty"`
 	Stages      map[string]string `json:"stages,omitempty"` // titles of the stages, by id
 	Parts       []Part            `json:"parts,omitempty"`
-	Next        string            `json:"next,omitempty"`
+	// Remarks are to be read even where the protocol works: that another form stood in for the usual one, say.
+	Remarks []string `json:"remarks,omitempty"`
+	Next    string   `json:"next,omitempty"`
 	// Weak says why nobody should use the protocol any more, and what to use instead; it holds also where the protocol works.
 	Weak        string            `json:"weak,omitempty"`
 	Observation probe.Observation `json:"observation"`
@@ -90,8 +94,11 @@ func New(r probe.Result, probes []probe.Probe, tool Tool) Report {
 		Protocols:     make([]Protocol, 0, len(r.Findings)),
 		Circumstances: r.Circumstances,
 	}
+	s := settingOf(r.Circumstances, r.Findings)
 	for _, f := range r.Findings {
-		out.Protocols = append(out.Protocols, protocol(known[f.Protocol], f, observation(r, f.Protocol), r.Circumstances))
+		o := observation(r, f.Protocol)
+		out.Protocols = append(out.Protocols, protocol(known[f.Protocol], f, o, s))
+		s.tell(f, o)
 	}
 	out.Notes = notes(r.Circumstances)
 	out.Summary = summarise(out.Protocols, r.Circumstances)
@@ -108,15 +115,15 @@ func observation(r probe.Result, id string) probe.Observation {
 }
 
 // protocol makes a protocol's part of the report; p is nil if this version does not know the protocol.
-func protocol(p probe.Probe, f probe.Finding, o probe.Observation, c probe.Circumstances) Protocol {
+func protocol(p probe.Probe, f probe.Finding, o probe.Observation, s setting) Protocol {
 	info := probe.Info{ID: f.Protocol, Title: strings.ToUpper(f.Protocol)}
 	if p != nil {
 		info = p.Info()
 	}
-	fa := gather(info, f, o, c)
+	fa := gather(info, f, o, s)
 	w := explain(f.Verdict, f.Reason, fa)
-	if s, ok := stopWords(c); ok && f.Reason == probe.NoSession {
-		w.Next = s.Next
+	if stop, ok := stopWords(s.circumstances); ok && f.Reason == probe.NoSession {
+		w.Next = stop.Next
 	}
 	out := Protocol{
 		ID: f.Protocol, Title: info.Title, Verdict: f.Verdict, Reason: f.Reason, Sentence: w.Sentence, Stage: f.Stage,
@@ -125,11 +132,12 @@ func protocol(p probe.Probe, f probe.Finding, o probe.Observation, c probe.Circu
 	for _, e := range f.Because {
 		out.Because = append(out.Because, Note{e.Reason, e.Args, evidence(e.Reason, fa.visible(e.Args, e.Exchanges), fa), e.Exchanges})
 	}
+	out.Remarks = remarks(out.Because)
 	if len(info.Stages) > 0 {
 		out.Stages = make(map[string]string)
 	}
-	for _, s := range info.Stages {
-		out.Stages[s.ID] = s.Title
+	for _, stage := range info.Stages {
+		out.Stages[stage.ID] = stage.Title
 	}
 	out.Translation = translation(p, o)
 	return out
@@ -163,11 +171,11 @@ func weak(info probe.Info) string {
 }
 
 // ExitCode is the exit status of a run: 0 what was asked works, 3 something does not work, 4 something could not be decided or no
-// session came about.
+// session came about. What cannot work anywhere, as AH behind a NAT, does not count.
 func (r Report) ExitCode() int {
 	open := len(r.Protocols) == 0
 	for _, p := range r.Protocols {
-		switch kind(p.Verdict) {
+		switch kind(p.Verdict, p.Reason) {
 		case fails:
 			return 3
 		case undecided:

@@ -19,7 +19,7 @@ type Words struct {
 
 // catalogue returns what is said of a reason. It claims no more than the evidence behind the reason supports.
 func catalogue(r probe.Reason) (Words, bool) {
-	for _, table := range []map[probe.Reason]Words{networkWords, undecidedWords, untestedWords, sessionWords} {
+	for _, table := range []map[probe.Reason]Words{networkWords, ipsecWords, udpWords, undecidedWords, untestedWords, sessionWords} {
 		if w, ok := table[r]; ok {
 			return w, true
 		}
@@ -30,7 +30,7 @@ func catalogue(r probe.Reason) (Words, bool) {
 // Explain says in plain words what a finding means. A reason that this version does not know, from a newer report, is explained by its
 // verdict alone.
 func Explain(title string, f probe.Finding) Words {
-	return explain(f.Verdict, f.Reason, gather(probe.Info{Title: title}, f, probe.Observation{}, probe.Circumstances{}))
+	return explain(f.Verdict, f.Reason, gather(probe.Info{Title: title}, f, probe.Observation{}, setting{}))
 }
 
 // ExplainReason says in plain words what a reason means, outside any run; false if it is not known.
@@ -48,7 +48,7 @@ func explain(v probe.Verdict, r probe.Reason, fa facts) Words {
 		w = Words{Short: "this report uses a word that this version does not know", Sentence: "The verdict on {title} is \"" +
 			Clean(string(v), 40) + "\", a word that this version of vpncheck does not know.", Do: "use a newer version of vpncheck"}
 	}
-	return w.with(fa)
+	return w.better(r, fa).with(fa)
 }
 
 // with fills the placeholders.
@@ -114,9 +114,13 @@ const (
 	undecided outcome = iota
 	works
 	fails
+	expected // it cannot work, and nothing is wrong: AH behind a NAT
 )
 
-func kind(v probe.Verdict) outcome {
+func kind(v probe.Verdict, r probe.Reason) outcome {
+	if v == probe.Altered && r == probe.AHThroughNAT {
+		return expected
+	}
 	switch v {
 	case probe.Passed:
 		return works

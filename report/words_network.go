@@ -25,12 +25,12 @@ var networkWords = map[probe.Reason]Words{
 			"IKEv2, OpenVPN or WireGuard.",
 	},
 	probe.AddressesDiffer: {
-		Short: "call and tunnel come from different addresses",
-		Sentence: "The parts of one {title} connection reach the server from different public addresses. A real VPN server cannot tell that " +
-			"they belong together. Internet providers that share addresses among customers do this.",
+		Short: "set-up and data come from different addresses",
+		Sentence: "The set-up and the data of one {title} connection reach the server from different public addresses. A real VPN server cannot " +
+			"tell that they belong together. Internet providers that share addresses among customers do this.",
 		Do: "ask your internet provider for a public IPv4 address of your own",
-		Next: "Ask your internet provider for a public IPv4 address of your own, or use a VPN type that has but one part: IKEv2, OpenVPN or " +
-			"WireGuard.",
+		Next: "Ask your internet provider for a public IPv4 address of your own, or use a VPN type that has but one part: IPsec with " +
+			"NAT-T, OpenVPN or WireGuard.",
 	},
 	// blocked-out
 	probe.TCPReset: {
@@ -125,7 +125,7 @@ var networkWords = map[probe.Reason]Words{
 		Sentence: "{title} does not reach the server: something on the way answers in its place{from}. Routers with a VPN server of their own do " +
 			"this, and so do networks that ask you to sign in first.",
 		Do: "switch off the router's own VPN server, or sign in to this network",
-		Next: "Look in your router for a VPN (PPTP) server of its own and switch it off. In a hotel, a train or a café, open a web page first and " +
+		Next: "Look in your router for a VPN server of its own and switch it off. In a hotel, a train or a café, open a web page first and " +
 			"sign in. Do not enter the password of your VPN until this is settled.",
 	},
 	probe.UDPFiltered: {

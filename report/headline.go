@@ -1,0 +1,168 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+
+	"vpncheck/probe"
+)
+
+// told is how many reasons a headline tells: seven protocols would else fill the screen.
+const told = 3
+
+// importance orders what fails by how many VPNs need it: IPsec begins with IKE and ends, behind a NAT, in NAT-T.
+var importance = []string{"natt", "ike", "esp", "l2tp", "pptp", "gre", "ah"}
+
+// headline says what works and, for the most important reasons, why the rest does not; and the first thing to do.
+func headline(sorted map[outcome][]Protocol, s setting) (text, advice string) {
+	does := " does not work: "
+	if ok := titles(sorted[works]); len(ok) > 0 {
+		text = verb(ok, " works.", " work.")
+		does = " does not: "
+		if len(sorted[fails])+len(sorted[undecided]) == 0 {
+			text = verb(ok, " works", " work") + " through this router and internet provider."
+		}
+	}
+	failing, open := groups(sorted[fails], s), groups(sorted[undecided], s)
+	all := slices.Concat(failing, open)
+	for _, g := range all[:min(told, len(all))] {
+		says := does
+		if g.outcome == undecided {
+			says = g.undecided()
+		} else {
+			does = " does not work: "
+		}
+		text = join(text, verb(titles(g.members), says, plurals[says])+g.words.Short+".")
+	}
+	text = join(text, rest(all[min(told, len(all)):]))
+	if as := titles(sorted[expected]); len(as) > 0 {
+		text = join(text, verb(as, " cannot", " cannot")+" work behind a NAT, and hardly any VPN needs it.")
+	}
+	return text, do(all)
+}
+
+// rest names what has found no place for its reason.
+func rest(gs []group) (text string) {
+	more := make(map[outcome][]Protocol)
+	for _, g := range gs {
+		more[g.outcome] = append(more[g.outcome], g.members...)
+	}
+	if names := titles(more[fails]); len(names) > 0 {
+		text = verb(names, " does not work either.", " do not work either.")
+	}
+	if names := titles(more[undecided]); len(names) > 0 {
+		text = join(text, verb(names, " is not known.", " are not known."))
+	}
+	return text
+}
+
+// do is the first thing to do: about what fails, else about what is undecided.
+func do(gs []group) string {
+	for _, g := range gs {
+		if g.words.Do != "" {
+			return capital(g.words.Do) + "."
+		}
+	}
+	return "If your VPN still fails, look at its server, password and settings."
+}
+
+var plurals = map[string]string{
+	" does not work: ": " do not work: ",
+	" does not: ":      " do not: ",
+	" is undecided: ":  " are undecided: ",
+	" was not tried: ": " were not tried: ",
+}
+
+// A group is protocols that share a verdict's reason and are told in one sentence.
+type group struct {
+	outcome outcome
+	members []Protocol
+	words   Words
+}
+
+// groups are the most important first.
+func groups(ps []Protocol, s setting) []group {
+	var out []group
+next:
+	for _, p := range ps {
+		w := explain(p.Verdict, p.Reason, p.facts(s))
+		for i, g := range out {
+			if g.members[0].Verdict == p.Verdict && g.words.Short == w.Short {
+				if rank(p) < g.rank() {
+					out[i].words = w // what to do is told for the most important one
+				}
+				out[i].members = append(g.members, p)
+				continue next
+			}
+		}
+		out = append(out, group{kind(p.Verdict, p.Reason), []Protocol{p}, w})
+	}
+	slices.SortStableFunc(out, func(a, b group) int { return cmp.Compare(a.rank(), b.rank()) })
+	return out
+}
+
+func rank(p Protocol) int {
+	if i := slices.Index(importance, p.ID); i >= 0 {
+		return i
+	}
+	return len(importance)
+}
+
+func (g group) rank() int {
+	lowest := len(importance)
+	for _, p := range g.members {
+		lowest = min(lowest, rank(p))
+	}
+	return lowest
+}
+
+func (g group) undecided() string {
+	if g.members[0].Verdict == probe.Untested {
+		return " was not tried: "
+	}
+	return " is undecided: "
+}
+
+// among is the setting of protocols that are part of a report already.
+func among(ps []Protocol, c probe.Circumstances) setting {
+	var fs []probe.Finding
+	for _, p := range ps {
+		fs = append(fs, probe.Finding{Protocol: p.ID, Verdict: p.Verdict, Reason: p.Reason})
+	}
+	return settingOf(c, fs)
+}
+
+// facts are those of a protocol that is part of a report already.
+func (p Protocol) facts(s setting) facts {
+	f := probe.Finding{Protocol: p.ID, Verdict: p.Verdict, Reason: p.Reason, Stage: p.Stage}
+	for _, n := range p.Because {
+		f.Because = append(f.Because, probe.Evidence{Reason: n.Reason, Args: n.Args, Exchanges: n.Exchanges})
+	}
+	info := probe.Info{ID: p.ID, Title: p.Title}
+	for id, title := range p.Stages {
+		info.Stages = append(info.Stages, probe.Stage{ID: id, Title: title})
+	}
+	return gather(info, f, p.Observation, s)
+}
+
+func titles(ps []Protocol) []string {
+	var out []string
+	for _, p := range ps {
+		out = append(out, p.Title)
+	}
+	return out
+}
+
+func verb(names []string, one, more string) string {
+	if len(names) == 1 {
+		return names[0] + one
+	}
+	return list(names) + more
+}
+
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + " " + b
+}

@@ -1,0 +1,68 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+
+	"vpncheck/probe"
+)
+
+// A setting is what the sentences about one protocol may know besides its own finding.
+type setting struct {
+	circumstances probe.Circumstances
+	beside        map[string]outcome // how the run's protocols fared, by id
+	told          map[string]bool    // what would allow a thing is told once, not with each protocol
+}
+
+func settingOf(c probe.Circumstances, fs []probe.Finding) setting {
+	s := setting{c, make(map[string]outcome), make(map[string]bool)}
+	for _, f := range fs {
+		s.beside[f.Protocol] = kind(f.Verdict, f.Reason)
+	}
+	return s
+}
+
+// tell notes the hints of a protocol that has been written.
+func (s setting) tell(f probe.Finding, o probe.Observation) {
+	if o.Refused != nil {
+		s.told[o.Refused.Hint] = true
+	}
+	for _, e := range f.Because {
+		s.told[args(e.Args).text("hint", 300)] = true
+	}
+}
+
+// in puts facts into their setting.
+func (fa *facts) in(s setting) {
+	fa.beside, fa.told = s.beside, s.told
+	local, seen := s.circumstances.Laptop.Local.Unmap(), s.circumstances.Server.Client.Addr().Unmap()
+	fa.behindNAT = local.IsValid() && seen.IsValid() && local != seen
+	fa.circumstances(s.circumstances)
+	fa.fill["natt"], fa.fill["via4500"] = fa.natt(), fa.viaNATT()
+}
+
+// at takes up the server's UDP port.
+func (fa *facts) at(port float64) {
+	if port < 1 || port > 65535 {
+		return
+	}
+	fa.port = int(port)
+	fa.fill["port"] = fmt.Sprintf("UDP port %d", fa.port)
+	fa.fill["use"], fa.fill["phone"] = portWords[fa.port].use, portWords[fa.port].phone
+}
+
+// remarkable is the evidence that people should read even where the protocol works.
+var remarkable = []probe.Reason{probe.EvStandsIn, probe.EvLater, probe.EvNATFound}
+
+func remarks(because []Note) []string {
+	var out []string
+	for _, n := range because {
+		if n.Reason == probe.EvNATFound && !args(n.Args).yes("server") {
+			continue // the note about the run says it of this end
+		}
+		if slices.Contains(remarkable, n.Reason) && !slices.Contains(out, n.Text) {
+			out = append(out, n.Text)
+		}
+	}
+	return out
+}

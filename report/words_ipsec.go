@@ -1,0 +1,89 @@
+package report
+
+import "vpncheck/probe"
+
+// ipsecWords explain what becomes of IPsec's own protocols, ESP and AH. Plain ESP is needed only where there is no NAT, AH hardly
+// anywhere: the words keep that in proportion.
+var ipsecWords = map[probe.Reason]Words{
+	probe.AHThroughNAT: {
+		Short: "AH signs the addresses, and any NAT changes them",
+		Sentence: "{title} packets reach the server, but AH signs the addresses in them, and the NAT on the way has to change those. AH cannot " +
+			"work through any NAT, by its design: nobody is at fault, and there is nothing to switch on.",
+		Do: "nothing: hardly any VPN uses AH",
+		Next: "Nothing. Hardly any VPN uses AH; one that does must use ESP with NAT-T (UDP port 4500) instead, or give way to another kind " +
+			"of VPN.",
+	},
+	probe.SPIWrong: {
+		Short: "the number that marks a connection is changed",
+		Sentence: "{title} marks each connection with numbers (the SPI, or in older versions the cookie). Something on the way writes another " +
+			"one, which its owner does not know. A real VPN client throws such packets away.",
+		Do: "switch off the \"IPsec ALG\" in your router, if it has one",
+		Next: "Look in your router for an \"IPsec ALG\" or \"IPsec passthrough\" and switch it off: VPNs with NAT-T (UDP port 4500) need no " +
+			"such help. Then update the router's firmware.",
+	},
+	probe.ESPOutDropped: {
+		Short: "the packets do not reach the server",
+		Sentence: "{title} packets do not reach the server{tries}, though such packets have reached it within the last day. Your router or your " +
+			"internet provider drops them. Plain ESP is needed only where there is no NAT: behind one, IPsec wraps it in UDP (NAT-T).",
+		Do:   "use a VPN with NAT-T (UDP port 4500), which needs no plain ESP",
+		Next: "Let your VPN use NAT-T (UDP port 4500), or switch on \"IPsec passthrough\" in your router.{natt}",
+	},
+	probe.ESPBackDropped: {
+		Short: "the answers do not come back",
+		Sentence: "{title} packets reach the server, but the answers do not come back{tries}. Your router or your internet provider drops them. " +
+			"Plain ESP is needed only where there is no NAT: behind one, IPsec wraps it in UDP (NAT-T).",
+		Do:   "use a VPN with NAT-T (UDP port 4500), which needs no plain ESP",
+		Next: "Let your VPN use NAT-T (UDP port 4500), or switch on \"IPsec passthrough\" in your router.{natt}",
+	},
+	probe.ESPAfterIKE: {
+		Short: "the router lets ESP through only after IKE",
+		Sentence: "{title} packets that no IKE came before do not reach the server{tries}; after IKE they do. Routers with IPsec passthrough " +
+			"often work so, and a real VPN always begins with IKE.",
+		Do: "nothing: a real VPN begins with IKE",
+	},
+	probe.AHOutDropped: {
+		Short: "the packets do not reach the server",
+		Sentence: "{title} packets do not reach the server{tries}, though such packets have reached it within the last day. Your router or your " +
+			"internet provider drops them. Hardly any VPN uses AH, and behind a NAT none can.",
+		Do:   "nothing, as a rule: hardly any VPN uses AH",
+		Next: "Nothing, as a rule: hardly any VPN uses AH. One that does can use ESP with NAT-T (UDP port 4500) instead.",
+	},
+	probe.AHBackDropped: {
+		Short: "the answers do not come back",
+		Sentence: "{title} packets reach the server, but the answers do not come back{tries}. Your router or your internet provider drops them. " +
+			"Hardly any VPN uses AH, and behind a NAT none can.",
+		Do:   "nothing, as a rule: hardly any VPN uses AH",
+		Next: "Nothing, as a rule: hardly any VPN uses AH. One that does can use ESP with NAT-T (UDP port 4500) instead.",
+	},
+}
+
+// besideNATT are better words where NAT-T is known to work and the laptop is behind a NAT.
+var besideNATT = map[probe.Reason]Words{
+	probe.ESPOutDropped:  {Do: "nothing, as a rule: NAT-T works, which IPsec uses behind a NAT"},
+	probe.ESPBackDropped: {Do: "nothing, as a rule: NAT-T works, which IPsec uses behind a NAT"},
+	probe.StateClash:     {Do: "wait ten minutes and run the check again; NAT-T works in any case"},
+}
+
+// natt says what the fate of NAT-T means for the other protocols of IPsec; empty where it was not asked, or without an answer.
+func (fa facts) natt() string {
+	switch {
+	case fa.beside["natt"] == works && fa.behindNAT:
+		return " NAT-T gets through here, and this laptop is behind a NAT: IPsec uses NAT-T then, and does not miss plain ESP."
+	case fa.beside["natt"] == works:
+		return " NAT-T gets through here: if your VPN connects but carries no data, switch on \"force UDP encapsulation\" in it."
+	case fa.beside["natt"] == fails:
+		return " NAT-T does not work here either."
+	}
+	return ""
+}
+
+// viaNATT says the same to those whose VPN begins on UDP port 500.
+func (fa facts) viaNATT() string {
+	switch fa.beside["natt"] {
+	case works:
+		return " NAT-T (UDP port 4500) gets through here: a VPN client that can begin on that port works even so."
+	case fails:
+		return " UDP port 4500 (NAT-T) does not work here either."
+	}
+	return ""
+}

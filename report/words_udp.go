@@ -1,0 +1,118 @@
+package report
+
+import "vpncheck/probe"
+
+// udpWords explain what becomes of a UDP port, and of places in the NAT that somebody else holds. The port is told by the evidence.
+var udpWords = map[probe.Reason]Words{
+	probe.UDPPortDropped: {
+		Short: "{port} is blocked on the way",
+		Sentence: "{title} does not reach the server on {port}{tries}, while other traffic does. Your router or your internet provider drops " +
+			"it.{use}",
+		Do: "allow {port} in your router, or ask your internet provider",
+	},
+	probe.UDPPortBackDropped: {
+		Short: "the answers from {port} do not come back",
+		Sentence: "{title} reaches the server on {port}, but the answers do not come back{tries}. Your router or your internet provider drops " +
+			"them.{use}",
+		Do: "allow {port} in your router, or ask your internet provider",
+	},
+	probe.UDPRefused: {
+		Short: "{port} is refused on the way",
+		Sentence: "{title} packets to {port} were refused by an ICMP message{tries}. The server stood ready and got none of them, so something " +
+			"on the way refuses in its name: your router or your internet provider.{use}",
+		Do: "look in your router for a VPN server or a rule that holds {port}",
+		Next: "Look in your router for a VPN server of its own and for a firewall rule about {port}, and switch off what holds it. If there is " +
+			"none, ask your internet provider.{via4500}",
+	},
+	probe.ZeroChecksum: {
+		Short: "UDP packets without a checksum are dropped",
+		Sentence: "IPsec behind a NAT sends its data on {port} without a UDP checksum, as its standard asks for. A device on the way drops such " +
+			"packets{tries}. A VPN then connects, and carries no data.",
+		Do: "update your router's firmware; else use OpenVPN or WireGuard",
+		Next: "Update the firmware of your router. If that does not help, the device may be your internet provider's: tell them that UDP packets " +
+			"with checksum 0 are lost (RFC 3948), or use a VPN of another kind, such as OpenVPN or WireGuard.",
+	},
+	probe.StateClash: {
+		Short: "another device of yours may hold the place",
+		Sentence: "{title} does not work with the server's first address{tries}, but with its second it does. So it is not blocked. Most likely " +
+			"another device behind your router used {title} with the same server in the last ten minutes, and the router still keeps the place " +
+			"for that one; so it does when this laptop has changed from Wi-Fi to cable.",
+		Do: "wait ten minutes, or restart the router, and run the check again",
+		Next: "Wait ten minutes, or restart the router, and run the check again. Two devices that use {title} with the same server will always meet " +
+			"this; VPNs over UDP, such as IPsec with NAT-T, do not.",
+	},
+	probe.PortClash: {
+		Short: "another device of yours may hold {port}",
+		Sentence: "{title} does not work from {port}, the one that VPN clients use{tries}, but from another port it does. So it is not blocked. " +
+			"Most likely another device behind your router holds that port: some routers serve one device at a time.{phone}",
+		Do: "end VPNs on other devices, wait some minutes, run the check again",
+		Next: "End the VPN on other devices behind this router, or restart the router, and run the check again. If it comes back, look in the router " +
+			"for a \"static port\" rule or an IPsec setting, and switch it off.",
+	},
+}
+
+// A port's own words: what the port is for, and what to do where it is blocked.
+var portWords = map[int]struct {
+	use, phone string
+	Words
+}{
+	500: {
+		use:   " Nearly all IPsec VPNs (IKEv2, L2TP/IPsec) begin on this port.",
+		phone: " A phone's Wi-Fi calling counts too.",
+		Words: Words{
+			Do: "switch on \"IPsec passthrough\" in your router",
+			Next: "Switch on \"IPsec passthrough\" (or \"VPN passthrough\") in your router: many routers block UDP port 500 while it is off. If there " +
+				"is no such setting, ask your internet provider whether it blocks UDP port 500.{via4500}",
+		},
+	},
+	4500: {
+		use:   " Behind a NAT, no IPsec VPN (IKEv2, L2TP/IPsec) can work without this port.",
+		phone: " A phone's Wi-Fi calling counts too.",
+		Words: Words{
+			Do: "allow UDP port 4500 in your router, or use OpenVPN or WireGuard",
+			Next: "Look in your router for a firewall or passthrough setting about IPsec or UDP port 4500, and allow it. If there is none, ask your " +
+				"internet provider, or use a VPN of another kind, such as OpenVPN or WireGuard.",
+		},
+	},
+	1701: {
+		use: " L2TP inside IPsec, as nearly everybody uses it, is not affected: there this port is hidden.",
+		Words: Words{
+			Do: "nothing for L2TP/IPsec; else switch on \"L2TP passthrough\"",
+			Next: "Nothing, if yours is L2TP/IPsec, as in Windows, macOS and phones. If it is L2TP without IPsec, switch on \"L2TP passthrough\" (or " +
+				"\"VPN passthrough\") in your router, or ask your internet provider whether it blocks UDP port 1701.",
+		},
+	},
+}
+
+// ikeAltered are better words where what was changed is IKE on UDP port 500: there the culprit is known, and there is a way round it.
+var ikeAltered = map[probe.Reason]Words{
+	probe.PayloadAltered: {
+		Do: "switch off the \"IPsec ALG\" or \"IPsec passthrough\" in your router",
+		Next: "Look in your router for an \"IPsec ALG\" or \"IPsec passthrough\" and switch it off, then update the firmware. To learn whether it is " +
+			"the router or your internet provider, run the check again through a phone's hotspot.{via4500}",
+	},
+}
+
+// better replaces words of the catalogue by those that fit what is known besides the reason.
+func (w Words) better(r probe.Reason, fa facts) Words {
+	switch {
+	case r == probe.UDPPortDropped, r == probe.UDPPortBackDropped:
+		w = w.over(portWords[fa.port].Words)
+	case fa.port == 500:
+		w = w.over(ikeAltered[r])
+	}
+	if fa.beside["natt"] == works && fa.behindNAT {
+		w = w.over(besideNATT[r])
+	}
+	return w
+}
+
+// over lays other words over these.
+func (w Words) over(o Words) Words {
+	for _, x := range []struct{ to, from *string }{{&w.Short, &o.Short}, {&w.Sentence, &o.Sentence}, {&w.Do, &o.Do}, {&w.Next, &o.Next}} {
+		if *x.from != "" {
+			*x.to = *x.from
+		}
+	}
+	return w
+}
