@@ -1,5 +1,3 @@
-//go:build linux
-
 package main
 
 import (
@@ -16,10 +14,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"vpncheck/probe/wire"
 	"vpncheck/testserver/netlab"
@@ -48,8 +46,7 @@ func TestStrangersInLab(t *testing.T) {
 		s.pptp(to)
 		s.web(to)
 	}
-	time.Sleep(300 * time.Millisecond) // what is not to come
-	s.look()
+	s.end()
 	proofs := end()
 	for _, c := range []wire.Carrier{wire.CarrierControl, wire.CarrierPPTP, wire.CarrierGRE, wire.CarrierGREv1} {
 		if !strings.Contains(proofs, `"`+string(c)+`"`) {
@@ -94,10 +91,14 @@ func serveInLab(t *testing.T, lab *netlab.Lab) (end func() string) {
 // A stranger lives at the neighbour's.
 type stranger struct {
 	*testing.T
-	lab    *netlab.Lab
-	server []netip.Addr
-	seen   int // the packet socket
+	lab      *netlab.Lab
+	server   []netip.Addr
+	captures []*net.IPConn
+	looking  sync.WaitGroup
+	segments atomic.Int64 // of TCP, captured
 }
+
+const protoTCP = 6
 
 func (s *stranger) do(f func() error) {
 	s.Helper()
@@ -207,58 +208,53 @@ func (s *stranger) web(to netip.Addr) {
 	}
 }
 
-// capture begins to keep every packet that comes to the neighbour.
+// capture begins to look at every packet that comes to the neighbour.
 func (s *stranger) capture() {
-	all := int(binary.NativeEndian.Uint16([]byte{0, unix.ETH_P_ALL})) // in network order
-	s.do(func() (err error) {
-		s.seen, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, all)
-		return err
-	})
-	s.Cleanup(func() { unix.Close(s.seen) })
-	unix.SetsockoptInt(s.seen, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20)
+	for _, family := range []string{"ip4", "ip6"} {
+		for _, proto := range []int{protoTCP, 17, 47, 50, 51, 115} {
+			var c *net.IPConn
+			s.do(func() (err error) {
+				c, err = net.ListenIP(fmt.Sprintf("%s:%d", family, proto), nil)
+				return err
+			})
+			s.captures = append(s.captures, c)
+			s.looking.Go(func() { s.look(c, proto) })
+		}
+	}
 }
 
-// look judges what was captured.
-func (s *stranger) look() {
-	buf := make([]byte, 1<<16)
-	fromServer := 0
+// look judges every packet of one protocol that comes from the server.
+func (s *stranger) look(c *net.IPConn, proto int) {
+	b := make([]byte, 1<<16)
 	for {
-		n, from, err := unix.Recvfrom(s.seen, buf, 0)
+		n, from, err := c.ReadFromIP(b)
 		if err != nil {
-			break // EAGAIN: that was all
+			return
 		}
-		src, proto, payload := parseIP(buf[:n])
-		if from.(*unix.SockaddrLinklayer).Pkttype == unix.PACKET_OUTGOING || !slices.Contains(s.server, src) {
+		src, _ := netip.AddrFromSlice(from.IP)
+		if !slices.Contains(s.server, src.Unmap()) {
 			continue
 		}
-		fromServer++
-		switch proto {
-		case unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6:
-		case unix.IPPROTO_TCP:
-			port, header := binary.BigEndian.Uint16(payload), int(payload[12]>>4)*4
-			if len(payload) > header && port != 443 && port != 8443 {
-				s.Errorf("a TCP segment from port %d carries %x", port, payload[header:])
-			}
-		default:
-			s.Errorf("a packet of IP protocol %d came from %v: %x", proto, src, payload)
+		if proto != protoTCP {
+			s.Errorf("a packet of IP protocol %d came from %v: %x", proto, src, b[:n])
+			continue
 		}
-	}
-	if fromServer < 100 {
-		s.Errorf("captured %d packets of the server's, want those of all the connections", fromServer)
-	}
-	stats, err := unix.GetsockoptTpacketStats(s.seen, unix.SOL_PACKET, unix.PACKET_STATISTICS)
-	if err != nil || stats.Drops > 0 {
-		s.Errorf("the capture lost packets: %+v, %v", stats, err)
+		s.segments.Add(1)
+		port, header := binary.BigEndian.Uint16(b), int(b[12]>>4)*4
+		if n > header && port != 443 && port != 8443 {
+			s.Errorf("a TCP segment from port %d carries %x", port, b[header:n])
+		}
 	}
 }
 
-// parseIP reads a packet of the lab's kernel.
-func parseIP(b []byte) (src netip.Addr, proto uint8, payload []byte) {
-	if h, payload, err := wire.ParseIPv4(b); err == nil {
-		return h.Src, h.Protocol, payload
+// end looks for a little longer, for what is not to come.
+func (s *stranger) end() {
+	time.Sleep(300 * time.Millisecond)
+	for _, c := range s.captures {
+		c.Close()
 	}
-	if len(b) < 40 || b[0]>>4 != 6 {
-		return netip.Addr{}, 0, nil // ARP
+	s.looking.Wait()
+	if n := s.segments.Load(); n < 100 {
+		s.Errorf("captured %d TCP segments, want those of all the connections", n)
 	}
-	return netip.AddrFrom16([16]byte(b[8:24])), b[6], b[40:]
 }
