@@ -76,6 +76,28 @@ func TestLongNames(t *testing.T) {
 	})
 }
 
+// Who sends rubbish in a client's name, from its address, does not use up the reports of what is surely the client's.
+func TestForgedStrays(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		c := w.open(w.laptop, wire.CarrierGRE)
+		conn, to := w.raw(w.laptop, laptopAddr), netip.AddrPortFrom(serverAddr, 0)
+		for range 2 * maxStrays {
+			w.emit(conn, to, []byte{0, 0, 8, 0})
+		}
+		damaged := tunnelPacket(wire.GRE{}, wire.Tag{Token: c.token(wire.CarrierGRE)}, []byte("rest"))
+		damaged[len(damaged)-1] ^= 1
+		w.emit(conn, to, damaged)
+		for range maxStrays {
+			if s := c.stray(); len(s.Arrived.Bytes) != 4 {
+				t.Fatalf("got %+v, want the rubbish first", s)
+			}
+		}
+		if s := c.stray(); len(s.Arrived.Bytes) != len(damaged) {
+			t.Errorf("got %+v, want the damaged packet", s)
+		}
+	})
+}
+
 // What the machine sends from one of its addresses to another proves nothing.
 func TestProofFromOwnAddress(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
@@ -200,16 +222,22 @@ func TestSecondAddress(t *testing.T) {
 	}
 }
 
-// A state directory is no place to clean up.
+// A state directory that is not only ours is no place to clean up, or to lock.
 func TestForeignFiles(t *testing.T) {
 	dir := t.TempDir()
 	theirs := filepath.Join(dir, "letter.tmp")
 	os.WriteFile(theirs, []byte("x"), 0o600)
-	if _, err := OpenState(dir, StateOptions{}); err != nil {
-		t.Fatal(err)
+	os.Chmod(dir, 0o755)
+	for range 2 {
+		if _, err := OpenState(dir, StateOptions{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := os.Stat(theirs); err != nil {
 		t.Error(err)
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("got %v, %v, want the directory as open as it was", info.Mode(), err)
 	}
 }
 

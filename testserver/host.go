@@ -208,8 +208,9 @@ func (h *Host) Arrived(at wire.Sighting, carriers ...wire.Carrier) {
 // Stray hands a packet without a valid token over to the sessions that live at its source and wait for its carrier. Nobody answers
 // it.
 func (h *Host) Stray(c wire.Carrier, arrived wire.Sighting) {
-	for _, s := range named(h.gate.SessionsFrom(arrived.Src.Addr()), arrived.Bytes) {
-		if l := h.links.of(s); l != nil && l.stray(c, arrived) {
+	sessions, certain := named(h.gate.SessionsFrom(arrived.Src.Addr()), arrived.Bytes)
+	for _, s := range sessions {
+		if l := h.links.of(s); l != nil && l.stray(c, certain, arrived) {
 			h.count.strays.Add(1)
 		}
 	}

@@ -271,8 +271,8 @@ func (l *link) saw(c wire.Carrier, s wire.Saw) {
 }
 
 // stray reports a packet whose token failed, and says whether it did.
-func (l *link) stray(c wire.Carrier, arrived wire.Sighting) bool {
-	if !l.desk.stray(c) {
+func (l *link) stray(c wire.Carrier, certain bool, arrived wire.Sighting) bool {
+	if !l.desk.stray(c, certain) {
 		return false
 	}
 	l.queue(wire.Message{Stray: &wire.Stray{Carrier: c, Arrived: cutBytes(arrived, maxStray)}})

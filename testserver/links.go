@@ -13,7 +13,7 @@ import (
 
 const (
 	maxConversations = 16 // a session, at a time
-	maxStrays        = 64 // a session
+	maxStrays        = 64 // a session that name it, and as many that do not
 	maxName          = 64 // octets of a conversation's name
 	maxCarriers      = 16 // a conversation
 )
@@ -22,9 +22,8 @@ const (
 const controlConversation = "control"
 
 // named are those of the sessions whose number is in a packet, as a token has it or as its text: what was damaged on the way may
-// hold a token that is still good, and is no other session's business. They are all if the packet names none.
-func named(sessions []*gate.Session, b []byte) []*gate.Session {
-	var by []*gate.Session
+// hold a token that is still good, and is no other session's business. They are all, and that is not certain, if the packet names none.
+func named(sessions []*gate.Session, b []byte) (by []*gate.Session, certain bool) {
 	for _, s := range sessions {
 		number := binary.BigEndian.AppendUint32(nil, s.ID())
 		text := wire.Token(append(number, make([]byte, wire.TokenSize-len(number))...)).String()
@@ -33,9 +32,9 @@ func named(sessions []*gate.Session, b []byte) []*gate.Session {
 		}
 	}
 	if len(by) == 0 {
-		return sessions
+		return sessions, false
 	}
-	return by
+	return by, true
 }
 
 // counters are what an administrator sees of the traffic.
@@ -79,11 +78,12 @@ func (l *links) all() []*link {
 
 // A desk knows a session's open conversations and routes to them what was seen.
 type desk struct {
-	mu     sync.Mutex
-	open   []wire.Declare // oldest first
-	strays int            // reported so far
-	saws   int
-	echoes int // saws of what may be somebody's who overheard the client
+	mu      sync.Mutex
+	open    []wire.Declare // oldest first
+	strays  int            // reported so far
+	guesses int            // strays that may be anybody's who knows the client's address
+	saws    int
+	echoes  int // saws of what may be somebody's who overheard the client
 }
 
 // declare opens a conversation, or says why not.
@@ -124,13 +124,17 @@ func (d *desk) conversation(c wire.Carrier) (string, bool) {
 }
 
 // stray says whether a stray on a carrier is to be reported, and counts it.
-func (d *desk) stray(c wire.Carrier) bool {
+func (d *desk) stray(c wire.Carrier, certain bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, declared := d.conversation(c); !declared || d.strays >= maxStrays {
+	count := &d.guesses
+	if certain {
+		count = &d.strays
+	}
+	if _, declared := d.conversation(c); !declared || *count >= maxStrays {
 		return false
 	}
-	d.strays++
+	*count++
 	return true
 }
 

@@ -72,8 +72,10 @@ func OpenState(dir string, o StateOptions) (*State, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the state directory: %w", err)
 	}
-	if err := os.Chmod(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("closing the state directory to others: %w", err)
+	if names, err := os.ReadDir(dir); err == nil && len(names) == 0 { // else it may be somebody else's as well: /tmp, say
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("closing the state directory to others: %w", err)
+		}
 	}
 	if err := s.openIdentity(); err != nil {
 		return nil, err
