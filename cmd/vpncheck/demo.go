@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vpncheck/probe"
 	"vpncheck/report"
 	"vpncheck/testserver/netlab"
 )
@@ -196,17 +198,18 @@ func compare(w io.Writer, r netlab.Router, rep report.Report, along []string) in
 	return code
 }
 
-// A comparison is one cell of the matrix.
+// A comparison is what was said of one protocol, against what is true of the router.
 type comparison struct {
 	said, expected string
 	right          bool
 }
 
+// compared takes a protocol that the router's table does not name for wrong: nothing goes unchecked.
 func compared(r netlab.Router, p report.Protocol) comparison {
 	said := words(string(p.Verdict), string(p.Reason))
 	e, ok := r.Expect[p.ID]
 	if !ok {
-		return comparison{said, "nothing", true}
+		return comparison{said, "nothing: not in its table", false}
 	}
 	expected := words(e.Verdict, e.Reason)
 	return comparison{said, expected, said == expected}
@@ -222,4 +225,13 @@ func (c comparison) String() string {
 		return c.said
 	}
 	return fmt.Sprintf("WRONG: said %s, expected %s", c.said, c.expected)
+}
+
+// short is the cell of the matrix.
+func (c comparison) short(v probe.Verdict) string {
+	text := cmp.Or(short[v], report.Clean(string(v), 12))
+	if !c.right {
+		text += "!"
+	}
+	return text
 }

@@ -84,11 +84,24 @@ func (f *demoFlags) playOne(ctx context.Context, r netlab.Router) row {
 // A matrix is what was said of all routers, ready to be printed.
 type matrix struct {
 	along          []string
-	lines          [][]string // the first has the titles
+	lines          []line // the first has the titles
 	apart          []string
 	wrong, skipped int
 	failed, cells  int
 }
+
+// A line is one router: a cell for each protocol, and below it what has no room in a cell.
+type line struct{ cells, below []string }
+
+// short are the verdicts as cells.
+var short = map[probe.Verdict]string{
+	probe.Passed: "passed", probe.Altered: "altered", probe.BlockedOut: "out", probe.BlockedBack: "back", probe.Stalled: "stall",
+	probe.Hijacked: "hijack", probe.Inconclusive: "?", probe.Untested: "-",
+}
+
+const legend = `out, back: blocked on that way; stall: stalled; hijack: hijacked; ?: inconclusive; -: untested
+!: not as expected. What no router can help has its reason left out: ah-through-nat.
+`
 
 func (m *matrix) add(r row) {
 	switch {
@@ -101,44 +114,103 @@ func (m *matrix) add(r row) {
 		m.apart = append(m.apart, fmt.Sprintf("could not run: %s: %v", r.router.Name, r.err))
 		return
 	}
-	head, line := []string{"router"}, []string{r.router.Name}
+	head, l := line{cells: []string{"router"}}, line{cells: []string{r.router.Name}}
+	var reasons reasons
 	for _, p := range r.rep.Protocols {
 		if slices.Contains(m.along, p.ID) {
 			continue
 		}
 		c := compared(r.router, p)
 		m.cells++
-		if !c.right {
+		head.cells = append(head.cells, p.Title)
+		l.cells = append(l.cells, c.short(p.Verdict))
+		switch {
+		case !c.right:
 			m.wrong++
+			l.below = append(l.below, fmt.Sprintf("%s %s", p.Title, c))
+		case !slices.Contains(r.rep.Summary.Expected, p.ID):
+			reasons.add(p)
 		}
-		head, line = append(head, p.Title), append(line, c.String())
 	}
 	if len(m.lines) == 0 {
-		m.lines = append(m.lines, append(head, "seconds"))
+		head.cells = append(head.cells, "seconds")
+		m.lines = append(m.lines, head)
 	}
-	m.lines = append(m.lines, append(line, fmt.Sprintf("%.1f", r.took.Seconds())))
+	l.cells = append(l.cells, fmt.Sprintf("%.1f", r.took.Seconds()))
+	l.below = append(reasons.lines(), l.below...)
+	m.lines = append(m.lines, l)
 }
+
+// reasons are those of one router, each with the protocols that share it.
+type reasons []struct {
+	reason probe.Reason
+	titles []string
+}
+
+func (rs *reasons) add(p report.Protocol) {
+	if p.Reason == "" {
+		return
+	}
+	for i := range *rs {
+		if r := &(*rs)[i]; r.reason == p.Reason {
+			r.titles = append(r.titles, p.Title)
+			return
+		}
+	}
+	*rs = append(*rs, struct {
+		reason probe.Reason
+		titles []string
+	}{p.Reason, []string{p.Title}})
+}
+
+// lines has one line as a rule, more if the reasons are many.
+func (rs reasons) lines() (out []string) {
+	for _, r := range rs {
+		text := fmt.Sprintf("%s: %s", strings.Join(r.titles, ", "), r.reason)
+		if n := len(out); n > 0 && len(out[n-1])+len(text) < matrixWidth-len(indent)-len("; ") {
+			out[n-1] += "; " + text
+			continue
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+const (
+	matrixWidth = 100
+	indent      = "    "
+)
 
 func (m *matrix) print(w io.Writer, took time.Duration) {
 	var widths []int
-	for _, line := range m.lines {
-		for i, cell := range line {
+	for _, l := range m.lines {
+		for i, cell := range l.cells {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
 			widths[i] = max(widths[i], len(cell))
 		}
 	}
-	for _, line := range m.lines {
+	for _, l := range m.lines {
 		var text strings.Builder
-		for i, cell := range line {
+		for i, cell := range l.cells {
 			fmt.Fprintf(&text, "%-*s  ", widths[i], cell)
 		}
 		fmt.Fprintln(w, strings.TrimRight(text.String(), " "))
+		for _, text := range l.below {
+			fmt.Fprintf(w, "%s%s\n", indent, report.Clean(text, maxLine))
+		}
 	}
 	for _, text := range m.apart {
 		fmt.Fprintln(w, report.Clean(text, maxLine))
 	}
+	if len(m.lines) > 0 {
+		fmt.Fprintf(w, "\n%s", legend)
+	}
+	m.sum(w, took)
+}
+
+func (m *matrix) sum(w io.Writer, took time.Duration) {
 	fmt.Fprintf(w, "\n%d of %d verdicts as expected", m.cells-m.wrong, m.cells)
 	if m.skipped+m.failed > 0 {
 		fmt.Fprintf(w, ", %d routers not built, %d could not run", m.skipped, m.failed)

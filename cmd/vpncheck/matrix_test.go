@@ -18,6 +18,8 @@ func TestMatrix(t *testing.T) {
 		return row{router: router, rep: report.Report{Protocols: []report.Protocol{
 			{ID: "pptp", Title: "PPTP", Verdict: verdict, Reason: reason}, {ID: "gre", Title: "GRE", Verdict: probe.Passed}}}}
 	}
+	unnamed := row{router: netlab.Router{Name: "new", Expect: map[string]netlab.Expect{"gre": {Verdict: "passed"}}},
+		rep: said(probe.Passed, "").rep}
 	noTUN := row{router: router, err: fmt.Errorf("building: %w", netlab.ErrNoTUN)}
 	tests := []struct {
 		name     string
@@ -25,9 +27,11 @@ func TestMatrix(t *testing.T) {
 		code, ci int
 		text     string
 	}{
-		{"right", said(probe.BlockedBack, probe.NoPPTPHelper), 0, 0, "linux   blocked-back no-pptp-helper  passed  0.0\n"},
-		{"wrong-verdict", said(probe.Passed, ""), 3, 3, "WRONG: said passed, expected blocked-back no-pptp-helper"},
+		{"right", said(probe.BlockedBack, probe.NoPPTPHelper), 0, 0, "router  PPTP  GRE     seconds\nlinux   back  passed  0.0\n    PPTP: no-pptp-helper\n"},
+		{"wrong-verdict", said(probe.Passed, ""), 3, 3,
+			"linux   passed!  passed  0.0\n    PPTP WRONG: said passed, expected blocked-back no-pptp-helper\n"},
 		{"wrong-reason", said(probe.BlockedBack, probe.NoReturn), 3, 3, "WRONG: said blocked-back no-return, expected blocked-back no-pptp-helper"},
+		{"unnamed", unnamed, 3, 3, "PPTP WRONG: said passed, expected nothing: not in its table\n"},
 		{"no-tun", noTUN, 0, 1, "not built: linux: "},
 		{"broken", row{router: router, err: errors.New("no lab")}, 1, 1, "could not run: linux: no lab"},
 	}
@@ -44,6 +48,32 @@ func TestMatrix(t *testing.T) {
 				t.Errorf("got %q, want %q in it", out.String(), tt.text)
 			}
 		})
+	}
+}
+
+// Seven protocols that all fare differently still fit, and so does the longest of the routers' names.
+func TestMatrixFits(t *testing.T) {
+	r := row{router: netlab.Router{Expect: map[string]netlab.Expect{}}, took: 12 * time.Second}
+	for _, router := range netlab.Routers() {
+		if len(router.Name) > len(r.router.Name) {
+			r.router.Name = router.Name
+		}
+	}
+	for i, title := range []string{"PPTP", "GRE", "IKE", "NAT-T", "ESP", "AH", "L2TP"} {
+		r.rep.Protocols = append(r.rep.Protocols, report.Protocol{ID: strings.ToLower(title), Title: title, Verdict: probe.Altered,
+			Reason: probe.Reason(fmt.Sprintf("udp-zero-checksum-dropped-%d", i))})
+		if i%2 == 0 {
+			r.router.Expect[strings.ToLower(title)] = netlab.Expect{Verdict: "altered", Reason: fmt.Sprintf("udp-zero-checksum-dropped-%d", i)}
+		}
+	}
+	var m matrix
+	m.add(r)
+	var out strings.Builder
+	m.print(&out, time.Second)
+	for _, l := range strings.Split(out.String(), "\n") {
+		if len(l) > matrixWidth {
+			t.Errorf("%d columns, want %d at most: %q", len(l), matrixWidth, l)
+		}
 	}
 }
 
