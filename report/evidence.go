@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"strings"
 
 	"vpncheck/probe"
 )
@@ -62,11 +63,7 @@ func sayTries(a args, fa facts) string {
 	if s, ok := a.number("seconds"); ok && s > 0 {
 		in = " in " + seconds(s)
 	}
-	were := "were"
-	if a.count("replied") == 1 {
-		were = "was"
-	}
-	server := fmt.Sprintf("at the server %.0f arrived and %.0f %s answered", a.count("arrived"), a.count("replied"), were)
+	server := fmt.Sprintf("at the server %.0f arrived and %.0f%s answered", a.count("arrived"), a.count("replied"), were(a.count("replied")))
 	if _, ok := a["arrived"]; !ok {
 		server = "the server could not see how many arrived"
 	}
@@ -137,8 +134,9 @@ func sayChange(a args, _ facts) string {
 	if a.text("field", 40) == "payload" {
 		return fmt.Sprintf("%s the payload was changed, from byte %s on.", where, a.text("offset", 20))
 	}
-	if a.text("field", 40) == addressesField {
-		return fmt.Sprintf("The server sees the call come from %s and the tunnel from %s.", before, after)
+	if strings.HasPrefix(a.text("field", 60), addressesField) {
+		call, tunnel := pair(a.text("field", 60))
+		return fmt.Sprintf("The server sees the %s come from %s and the %s from %s.", call, before, tunnel, after)
 	}
 	if before == "" && after == "" {
 		return fmt.Sprintf("%s the %s was changed.", where, field)
@@ -166,17 +164,43 @@ func sayStranger(a args, _ facts) string {
 }
 
 func sayRefused(a args, _ facts) string {
-	how := a.text("how", 40)
-	switch how {
-	case "reset":
-		how = "by a TCP reset"
-	case "":
-		how = "how is not known"
+	how := refusal(a.text("how", 80))
+	name := " in the server's name"
+	if strings.Contains(how, "ICMP") {
+		name = "" // it says whose
 	}
 	if n, ok := a.number("tries"); ok {
-		return fmt.Sprintf("%s were refused in the server's name (%s).", capital(count(n, "try", "tries")), how)
+		return fmt.Sprintf("%s refused%s (%s).", count(n, "try", "tries")+were(n), name, how)
 	}
-	return fmt.Sprintf("The tries were refused in the server's name (%s).", how)
+	return fmt.Sprintf("The tries were refused%s (%s).", name, how)
+}
+
+func were(n float64) string {
+	if n == 1 {
+		return " was"
+	}
+	return " were"
+}
+
+// refusal says how an attempt was refused: "reset", or an ICMP error's "icmp 3/3 from 192.0.2.1".
+func refusal(how string) string {
+	switch how {
+	case "reset":
+		return "by a TCP reset"
+	case "":
+		return "how is not known"
+	}
+	var kind, code int
+	var from string
+	if n, _ := fmt.Sscanf(how, "icmp %d/%d from %s", &kind, &code, &from); n < 3 {
+		return how
+	}
+	says := map[int]string{0: "network unreachable", 1: "host unreachable", 2: "protocol unreachable", 3: "port unreachable",
+		9: "prohibited", 10: "prohibited", 13: "prohibited"}[code]
+	if kind != 3 || says == "" {
+		says = fmt.Sprintf("type %d, code %d", kind, code)
+	}
+	return fmt.Sprintf("by ICMP from %s: %s", from, says)
 }
 
 func saySendErr(a args, _ facts) string {

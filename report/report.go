@@ -5,6 +5,7 @@
 package report
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -48,6 +49,7 @@ type Summary struct {
 type Protocol struct {
 	ID       string        `json:"id"`
 	Title    string        `json:"title"`
+	Port     uint16        `json:"port,omitempty"` // of UDP, at the server
 	Verdict  probe.Verdict `json:"verdict"`
 	Reason   probe.Reason  `json:"reason,omitempty"`
 	Sentence string        `json:"sentence"`
@@ -138,8 +140,9 @@ func protocol(p probe.Probe, f probe.Finding, o probe.Observation, s setting) Pr
 	}
 	for _, stage := range info.Stages {
 		out.Stages[stage.ID] = stage.Title
+		out.Port = cmp.Or(out.Port, stage.Port)
 	}
-	out.Translation = translation(p, o)
+	out.Translation = translation(p, o, f.Verdict)
 	return out
 }
 

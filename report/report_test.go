@@ -126,7 +126,7 @@ func TestTranslationOfServersMessage(t *testing.T) {
 	o := probe.Observation{Exchanges: []probe.Exchange{{ID: "x/1s", From: probe.Server,
 		Sent: seen("203.0.113.2:0", "198.51.100.7:0", 64, 1, 1), Arrived: seen("203.0.113.2:0", "192.168.1.10:0", 62, 1, 1),
 		Replied: wire.CannotSee("no"), Returned: wire.NotSeen()}}}
-	rows := translation(nil, o)
+	rows := translation(nil, o, probe.Passed)
 	if len(rows) == 0 {
 		t.Fatal("got no rows")
 	}

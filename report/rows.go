@@ -4,12 +4,22 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"vpncheck/probe"
 )
 
-// addressesField is what probe.PPTP calls the difference between the addresses of the call and of its tunnel.
-const addressesField = "source address (call, tunnel)"
+// addressesField begins what probes call the difference between the addresses of a connection's parts: "source address (call, tunnel)".
+const addressesField = "source address ("
+
+// pair is what such a field's name has in brackets.
+func pair(field string) (a, b string) {
+	a, b, ok := strings.Cut(strings.Trim(strings.TrimPrefix(field, addressesField), ")"), ", ")
+	if !ok {
+		return "set-up", "data"
+	}
+	return fieldName(a), fieldName(b)
+}
 
 // rows makes at most two rows of each field: one of the packets that kept it, one of those in which it changed.
 func rows(all []crossing) []Row {
@@ -80,18 +90,39 @@ func (r Row) say() string {
 		return fmt.Sprintf("payload changed, from byte %d on (the first time)", r.Offset)
 	case r.Field == "payload":
 		return fmt.Sprintf("payload changed, from byte %d on", r.Offset)
+	case r.Field == "checksum":
+		return r.sayChecksum()
 	case r.Same && r.Varies, r.Same && r.Before == "":
 		return name + " kept"
 	case r.Same:
 		return fmt.Sprintf("%s kept (%s)", name, Clean(r.Before, 60))
 	case r.Field == "ttl":
 		return r.sayTTL()
-	case r.Field == addressesField:
-		return fmt.Sprintf("call and tunnel come from different addresses (%s and %s)", Clean(r.Before, 60), Clean(r.After, 60))
+	case strings.HasPrefix(r.Field, addressesField):
+		a, b := pair(r.Field)
+		return fmt.Sprintf("%s and %s come from different addresses (%s and %s)", a, b, Clean(r.Before, 60), Clean(r.After, 60))
 	case r.Varies:
 		return fmt.Sprintf("%s rewritten (%s became %s, for one)", name, Clean(r.Before, 60), Clean(r.After, 60))
 	}
 	return fmt.Sprintf("%s %s became %s", name, Clean(r.Before, 60), Clean(r.After, 60))
+}
+
+// noChecksum is how a UDP packet says that it has none.
+const noChecksum = "0x0000"
+
+func (r Row) sayChecksum() string {
+	switch name := fieldName(r.Field); {
+	case r.Same && r.Before == noChecksum:
+		return "no " + name + ", as it was sent"
+	case r.Same:
+		return name + " kept"
+	case r.Before == noChecksum:
+		return fmt.Sprintf("%s added (%s)", name, Clean(r.After, 20))
+	case r.After == noChecksum:
+		return fmt.Sprintf("%s removed (%s)", name, Clean(r.Before, 20))
+	default:
+		return fmt.Sprintf("%s rewritten (%s became %s)", name, Clean(r.Before, 20), Clean(r.After, 20))
+	}
 }
 
 func (r Row) sayTTL() string {

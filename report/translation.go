@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -48,9 +49,18 @@ func fieldName(field string) string {
 		return "don't-fragment flag"
 	case "ip-id":
 		return "IP-ID"
+	case "checksum":
+		return "UDP checksum"
 	}
-	return Clean(field, 40)
+	names := strings.Fields(Clean(field, 40))
+	for i, word := range names {
+		names[i] = cmp.Or(acronyms[word], word)
+	}
+	return strings.Join(names, " ")
 }
+
+// acronyms are the words in lower case of which probes make the names of fields.
+var acronyms = map[string]string{"ah": "AH", "esp": "ESP", "icv": "ICV", "id": "ID", "ike": "IKE", "l2tp": "L2TP", "nat-d": "NAT-D", "spi": "SPI", "udp": "UDP"}
 
 // A crossing is one field of one packet at both ends.
 type crossing struct {
@@ -62,8 +72,8 @@ type crossing struct {
 }
 
 // translation says how the packets of an observation were changed on the way; p is nil if the protocol is not known, and then bytes are
-// compared as they are.
-func translation(p probe.Probe, o probe.Observation) []Row {
+// compared as they are. Of a protocol that passed it says what was harmless.
+func translation(p probe.Probe, o probe.Observation, v probe.Verdict) []Row {
 	var all []crossing
 	for _, e := range o.Exchanges {
 		var changes []probe.Change
@@ -77,7 +87,13 @@ func translation(p probe.Probe, o probe.Observation) []Row {
 		all = append(all, cross(e, out, e.Sent, e.Arrived, p != nil, changes)...)
 		all = append(all, cross(e, back, e.Replied, e.Returned, p != nil, changes)...)
 	}
-	return rows(append(all, keptCallIDs(o, all)...))
+	out := rows(append(all, keptCallIDs(o, all)...))
+	for i, r := range out {
+		if v == probe.Passed && r.Field == "source port" && !r.Same {
+			out[i].Text += " (harmless)"
+		}
+	}
+	return out
 }
 
 // cross compares the two sightings of one packet, as far as both ends saw it.

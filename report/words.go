@@ -117,6 +117,9 @@ const (
 	expected // it cannot work, and nothing is wrong: AH behind a NAT
 )
 
+// Expected says of a verdict that does not pass that nothing is wrong: AH cannot work behind any NAT.
+func Expected(v probe.Verdict, r probe.Reason) bool { return kind(v, r) == expected }
+
 func kind(v probe.Verdict, r probe.Reason) outcome {
 	if v == probe.Altered && r == probe.AHThroughNAT {
 		return expected

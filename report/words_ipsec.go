@@ -10,8 +10,8 @@ var ipsecWords = map[probe.Reason]Words{
 		Sentence: "{title} packets reach the server, but AH signs the addresses in them, and the NAT on the way has to change those. AH cannot " +
 			"work through any NAT, by its design: nobody is at fault, and there is nothing to switch on.",
 		Do: "nothing: hardly any VPN uses AH",
-		Next: "Nothing. Hardly any VPN uses AH; one that does must use ESP with NAT-T (UDP port 4500) instead, or give way to another kind " +
-			"of VPN.",
+		Next: "Nothing needs doing: hardly any VPN uses AH. One that does must use ESP with NAT-T (UDP port 4500) instead, or give way to " +
+			"another kind of VPN.",
 	},
 	probe.SPIWrong: {
 		Short: "the number that marks a connection is changed",

@@ -14,10 +14,10 @@ import (
 func Verdict(w io.Writer, title string, f probe.Finding, o Options) error {
 	p := newPage(w, o)
 	text := ""
-	if f.Verdict != probe.Passed {
+	if f.Verdict != probe.Passed && !report.Expected(f.Verdict, f.Reason) {
 		text = report.Explain(title, f).Short
 	}
-	p.para(0, 2, fmt.Sprintf("%s: %s [%s]", title, words(f.Verdict), f.Verdict), text, color.Bold, paint(f.Verdict))
+	p.para(0, 2, fmt.Sprintf("%s: %s [%s]", title, words(f.Verdict, f.Reason), f.Verdict), text, color.Bold, paint(f.Verdict, f.Reason))
 	return p.err
 }
 

@@ -29,9 +29,13 @@ func Text(w io.Writer, r report.Report, o Options) error {
 	if nothing(r) {
 		p.notTried(r)
 	} else {
-		for _, x := range r.Protocols {
+		for i, x := range r.Protocols {
 			p.blank()
-			p.protocol(r, x, o)
+			p.protocol(r, i, o)
+			if o.Verbose {
+				p.because(x)
+				p.exchanges(r, x)
+			}
 		}
 		p.notes(r.Notes)
 	}
@@ -79,23 +83,48 @@ func (p *page) notTried(r report.Report) {
 	}
 }
 
-func (p *page) protocol(r report.Report, x report.Protocol, o Options) {
+// protocol tells in full what does not work. What works takes few lines.
+func (p *page) protocol(r report.Report, i int, o Options) {
+	x := r.Protocols[i]
 	p.verdict(x)
-	p.para(2, 0, "", x.Sentence)
-	if x.Next != "" {
-		p.para(2, 2, "Next:", x.Next, color.Bold)
+	if x.Verdict != probe.Passed || o.Verbose {
+		p.why(x, r.Protocols[:i], o)
+	}
+	for _, text := range x.Remarks {
+		p.para(2, 2, "Note:", text, color.Bold)
 	}
 	p.weak(x)
 	p.parts(x)
 	p.translation(x, o)
-	if o.Verbose {
-		p.because(x)
-		p.exchanges(r, x)
+}
+
+// why tells the reason and what to do, but nothing twice.
+func (p *page) why(x report.Protocol, earlier []report.Protocol, o Options) {
+	for _, e := range earlier {
+		same := e.Verdict == x.Verdict && e.Reason == x.Reason
+		if same && !o.Verbose && (e.Sentence == x.Sentence || x.Verdict == probe.Untested && len(x.Observation.Exchanges) == 0) {
+			p.para(2, 2, "", "For the same reason as "+e.Title+".")
+			return
+		}
+	}
+	p.para(2, 0, "", x.Sentence)
+	next := x.Next
+	for _, e := range earlier {
+		if short := "The same as for " + e.Title + "."; e.Next == x.Next && len(short) < len(next) && !o.Verbose {
+			next = short
+		}
+	}
+	if next != "" {
+		p.para(2, 2, "Next:", next, color.Bold)
 	}
 }
 
 func (p *page) verdict(x report.Protocol) {
-	p.para(0, 2, fmt.Sprintf("%s: %s [%s]", x.Title, words(x.Verdict), x.Verdict), "", color.Bold, paint(x.Verdict))
+	title := x.Title
+	if x.Port != 0 && !strings.Contains(title, "(") {
+		title += fmt.Sprintf(" (UDP %d)", x.Port)
+	}
+	p.para(0, 2, fmt.Sprintf("%s: %s [%s]", title, words(x.Verdict, x.Reason), x.Verdict), "", color.Bold, paint(x.Verdict, x.Reason))
 }
 
 func (p *page) weak(x report.Protocol) {
@@ -105,13 +134,23 @@ func (p *page) weak(x report.Protocol) {
 }
 
 func (p *page) parts(x report.Protocol) {
-	if len(x.Parts) == 0 {
+	var titles []string
+	for _, part := range x.Parts {
+		if part.Verdict == probe.Passed {
+			titles = append(titles, part.Title)
+		}
+	}
+	switch {
+	case len(x.Parts) == 0:
+		return
+	case len(titles) == len(x.Parts):
+		p.para(2, 2, "All its forms work:", strings.Join(titles, "; ")+".")
 		return
 	}
 	p.para(2, 2, "Its forms:", "")
 	for _, part := range x.Parts {
-		text := fmt.Sprintf("%s [%s].", words(part.Verdict), part.Verdict)
-		if part.Verdict != probe.Passed {
+		text := fmt.Sprintf("%s [%s].", words(part.Verdict, part.Reason), part.Verdict)
+		if part.Verdict != probe.Passed && part.Reason != x.Reason {
 			text += " " + part.Sentence
 		}
 		p.para(4, 2, part.Title+":", text)

@@ -2,39 +2,44 @@ package view
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"vpncheck/probe"
 	"vpncheck/report"
 )
 
-// translation says what became of the packets, in a paragraph for each way.
+// translation says what became of the packets: in a paragraph for each carrier, and when verbose, for each way.
 func (p *page) translation(x report.Protocol, o Options) {
 	if len(x.Translation) == 0 {
 		return
 	}
-	p.para(2, 2, "How its packets were translated, as far as both ends can see:", "")
+	if o.Verbose {
+		p.para(2, 2, "How its packets were translated, as far as both ends can see:", "")
+	}
 	for rows := x.Translation; len(rows) > 0; {
 		over, n := rows[0].Over, 0
 		for n < len(rows) && rows[n].Over == over {
 			n++
 		}
-		p.over(over, rows[:n], o)
+		if o.Verbose {
+			p.ways(over, rows[:n])
+		} else {
+			p.para(2, 2, "Translated ("+over+"):", compact(rows[:n]))
+		}
 		rows = rows[n:]
 	}
 }
 
-func (p *page) over(carrier string, rows []report.Row, o Options) {
+// ways tells everything, each way by itself.
+func (p *page) ways(carrier string, rows []report.Row) {
 	for _, w := range []struct{ way, nothing string }{
 		{probe.WayOut, "nothing arrived that could be compared."},
 		{probe.WayBack, "nothing came back that could be compared."},
 	} {
 		text := w.nothing
 		if r := summarise(rows, w.way); r.packets > 0 {
-			text = r.short()
-			if o.Verbose {
-				text = r.long()
-			}
+			text = r.long()
 		}
 		p.para(4, 2, carrier+" "+w.way+":", text)
 	}
@@ -43,48 +48,40 @@ func (p *page) over(carrier string, rows []report.Row, o Options) {
 // A route is what became of the packets of one carrier on one way.
 type route struct {
 	packets       int
-	changed, kept []string
-	payload       string // how it was kept; empty if it was not, or not by all packets
+	changed, kept []report.Row
+	total         map[string]int // packets by field
+	payload       string         // how it was kept; empty if it was not, or not by all packets
 }
 
 func summarise(rows []report.Row, way string) route {
-	var out route
+	out := route{total: make(map[string]int)}
 	for _, r := range rows {
-		if r.Way != way {
-			continue
+		if r.Way == way {
+			out.total[r.Field] += r.Count
+			out.packets = max(out.packets, out.total[r.Field])
 		}
-		n := r.Count
-		for _, other := range rows {
-			if other.Way == way && other.Field == r.Field && other.Same != r.Same {
-				n += other.Count
-			}
-		}
-		out.packets = max(out.packets, n)
+	}
+	for _, r := range rows {
 		switch {
-		case !r.Same && n > r.Count:
-			out.changed = append(out.changed, fmt.Sprintf("%s (in %d of %d)", r.Text, r.Count, n))
+		case r.Way != way:
 		case !r.Same:
-			out.changed = append(out.changed, r.Text)
-		case n > r.Count: // told with the change
+			out.changed = append(out.changed, r)
+		case out.total[r.Field] > r.Count: // told with the change
 		case r.Field == "payload":
 			out.payload = "the " + strings.Replace(r.Text, " kept", "", 1)
 		default:
-			out.kept = append(out.kept, strings.Replace(r.Text, " kept", "", 1))
+			out.kept = append(out.kept, r)
 		}
 	}
 	return out
 }
 
-// short tells what was changed.
-func (r route) short() string {
-	text, rest := "", "Everything"
-	if len(r.changed) > 0 {
-		text, rest = strings.Join(r.changed, "; ")+". ", "All else"
+// text is a row in words; what not all packets suffered says so.
+func (r route) text(row report.Row) string {
+	if n := r.total[row.Field]; n > row.Count {
+		return fmt.Sprintf("%s (in %d of %d)", row.Text, row.Count, n)
 	}
-	if r.payload == "" {
-		return text + rest + " was kept."
-	}
-	return text + rest + " was kept, " + r.payload + "."
+	return row.Text
 }
 
 // long tells everything.
@@ -93,14 +90,111 @@ func (r route) long() string {
 	if r.packets == 1 {
 		text = "1 packet compared."
 	}
-	if len(r.changed) > 0 {
-		text += " Changed: " + strings.Join(r.changed, "; ") + "."
+	var changed, kept []string
+	for _, row := range r.changed {
+		changed = append(changed, r.text(row))
+	}
+	for _, row := range r.kept {
+		kept = append(kept, strings.Replace(row.Text, " kept", "", 1))
+	}
+	if len(changed) > 0 {
+		text += " Changed: " + strings.Join(changed, "; ") + "."
 	}
 	if r.payload != "" {
-		r.kept = append(r.kept, r.payload)
+		kept = append(kept, r.payload)
 	}
-	if len(r.kept) > 0 {
-		text += " Kept: " + strings.Join(r.kept, ", ") + "."
+	if len(kept) > 0 {
+		text += " Kept: " + strings.Join(kept, ", ") + "."
 	}
 	return text
+}
+
+// compact tells both ways at once: a NAT undoes on the way back what it did on the way out.
+func compact(rows []report.Row) string {
+	out, back := summarise(rows, probe.WayOut), summarise(rows, probe.WayBack)
+	there, undone := back.changed, map[int]bool{}
+	var texts []string
+	for _, row := range out.changed {
+		text := out.text(brief(row))
+		switch i := slices.IndexFunc(there, func(b report.Row) bool { return undoes(row, b) }); {
+		case i >= 0:
+			undone[i] = true
+			text += andBack(row)
+		case back.packets > 0:
+			text += " on the way out"
+		}
+		texts = append(texts, text)
+	}
+	texts = append(texts, out.notable()...)
+	for i, row := range there {
+		if !undone[i] {
+			texts = append(texts, back.text(brief(row))+" on the way back")
+		}
+	}
+	return sentences(texts, out, back)
+}
+
+func sentences(texts []string, out, back route) string {
+	text, rest := "", "Everything was kept"
+	if len(texts) > 0 {
+		text, rest = strings.Join(texts, "; ")+". ", "All else was kept"
+	}
+	switch {
+	case out.packets == 0 && back.packets == 0:
+		return "nothing could be compared."
+	case (out.packets == 0 || out.payload != "") && (back.packets == 0 || back.payload != ""):
+		rest += ", byte for byte."
+	default:
+		rest += "."
+	}
+	switch {
+	case back.packets == 0:
+		rest += " Nothing came back that could be compared."
+	case out.packets == 0:
+		rest += " Nothing arrived that could be compared."
+	}
+	return text + rest
+}
+
+// notable is what is worth a word though it was kept: UDP's source port, on which servers and firewalls may insist, and that there is no
+// checksum.
+func (r route) notable() (out []string) {
+	for _, row := range r.kept {
+		if strings.HasPrefix(row.Over, "UDP ") && (row.Field == "source port" || row.Field == "checksum" && row.Before == "0x0000") {
+			out = append(out, row.Text)
+		}
+	}
+	return out
+}
+
+// brief is a row without its example, where the change is an ordinary one.
+func brief(r report.Row) report.Row {
+	if i := strings.Index(r.Text, " ("); i >= 0 && (r.Field == "ttl" || r.Field == "checksum") {
+		r.Text = r.Text[:i]
+	}
+	return r
+}
+
+// undoes says whether a change on the way back is the reverse of one on the way out.
+func undoes(out, back report.Row) bool {
+	field := strings.Replace(out.Field, "source", "destination", 1)
+	switch {
+	case out.Field == "ttl":
+		return back.Field == "ttl" && brief(out).Text == brief(back).Text
+	case back.Field != field:
+		return false
+	case out.Field == "checksum":
+		return brief(out).Text == brief(back).Text
+	}
+	return out.Varies && back.Varies || out.Before == back.After && out.After == back.Before
+}
+
+func andBack(r report.Row) string {
+	switch r.Field {
+	case "ttl":
+		return " each way"
+	case "checksum":
+		return ""
+	}
+	return " and back"
 }

@@ -23,15 +23,18 @@ var verdicts = map[probe.Verdict]struct {
 }
 
 // words says a verdict; one from a newer version speaks for itself.
-func words(v probe.Verdict) string {
+func words(v probe.Verdict, r probe.Reason) string {
+	if report.Expected(v, r) {
+		return "cannot work behind a NAT, as is to be expected"
+	}
 	if x, ok := verdicts[v]; ok {
 		return x.words
 	}
 	return report.Clean(string(v), 40)
 }
 
-func paint(v probe.Verdict) color.Attribute {
-	if x, ok := verdicts[v]; ok {
+func paint(v probe.Verdict, r probe.Reason) color.Attribute {
+	if x, ok := verdicts[v]; ok && !report.Expected(v, r) {
 		return x.paint
 	}
 	return color.FgYellow
