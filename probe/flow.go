@@ -80,6 +80,8 @@ func (f *Flow) listen() {
 		case !ok:
 		case f.c.path.mint.Valid(wire.Answer, f.carrier, tag.Token):
 			f.c.returned(tag.Token.Exchange(), s, tag.Nonce)
+		case f.c.path.mint.Valid(wire.Question, f.carrier, tag.Token):
+			// Our own question come back: a mirror is not a server, and no impostor either.
 		default:
 			f.c.stranger(s)
 		}

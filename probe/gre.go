@@ -57,8 +57,9 @@ func (g GRE) Observe(ctx context.Context, path *Path) (Observation, error) {
 		}})
 		if e.Returned.State == wire.Seen && keyed < keyedRounds {
 			again := f.Ask(ctx, Question{Part: partKeyed, Stage: stageEcho, Flow: 1, Payload: func(t wire.Tag) []byte {
-				seq++
-				return wire.GRE{ProtocolType: wire.ProtocolTypeIPv4, HasKey: true, Key: key, HasSeq: true, SequenceNumber: seq, Payload: inner(t)}.Append(nil)
+				g := wire.GRE{ProtocolType: wire.ProtocolTypeIPv4, HasKey: true, Key: key, HasSeq: true, SequenceNumber: seq, Payload: inner(t)}
+				seq++ // the first is 0 (RFC 2890, section 2.2)
+				return g.Append(nil)
 			}})
 			if again.Returned.State == wire.Seen {
 				keyed++

@@ -115,8 +115,8 @@ func TestJudge(t *testing.T) {
 	}{
 		{"round-after-round", "pppppppppppp", nil, Passed, ""},
 		{"with-some-loss", "ppopppbppppopppp", nil, Passed, ""},
-		{"eleven-rounds-are-not-enough", "ppppppppppp", nil, Inconclusive, TooLossy},
-		{"one-packet-is-not-a-conversation", "p", nil, Inconclusive, TooLossy},
+		{"eleven-rounds-are-not-enough", "ppppppppppp", nil, Inconclusive, TimeUp},
+		{"one-packet-is-not-a-conversation", "p", nil, Inconclusive, TimeUp},
 		{"nothing-arrives", "o,o,o,o,o,o", nil, BlockedOut, NoArrival},
 		{"four-tries-are-not-enough", "o,,o,,o,,o", nil, Inconclusive, NotEnoughTries},
 		{"five-tries-within-two-seconds-are-not-enough", "ooooo", nil, Inconclusive, NotEnoughTries},
@@ -139,6 +139,9 @@ func TestJudge(t *testing.T) {
 		{"damaged-on-the-way-out", "d,d,d", nil, Altered, PayloadAltered},
 		{"damaged-on-the-way-back", "k,k,k", nil, Altered, PayloadAltered},
 		{"damaged-now-and-then", "pppkppppkppppkp", nil, Passed, ""},
+		{"damaged-now-and-then-so-far", "pkppkppkp", nil, Inconclusive, TimeUp},
+		{"damaged-more-often-than-not", "pkkpkkpk", nil, Altered, PayloadAltered},
+		{"lost-now-and-then-so-far", "ppopp", nil, Inconclusive, TooLossy},
 		{"two-damaged-packets-do-not-decide", "d,d,o,o", nil, Inconclusive, NotAnswered},
 		{"stops-once", "pppppp,b,b,b,b,b,b", nil, Inconclusive, StoppedMidway},
 		{"stops-again-on-a-fresh-flow", "pppppp,b,b,b,b,b,b|pppppp,b,b,b,b,b,b", nil, Stalled, StoppedAfterN},
@@ -245,9 +248,9 @@ func TestPPTPReason(t *testing.T) {
 				Sent:    wire.Sighting{State: wire.Seen, Bytes: wire.OutgoingCallRequest{CallID: 1000}.Append(nil)},
 				Arrived: wire.Sighting{State: wire.Seen, Bytes: wire.OutgoingCallRequest{CallID: uint16(seen)}.Append(nil)},
 			}
-			circ := Circumstances{Beside: map[string]Tally{"gre": {Tries: c.asked}}}
+			circ := Circumstances{Beside: map[string]Tally{"gre": {Tries: c.asked, Arrived: c.asked, Replied: c.asked}}}
 			if c.v0 {
-				circ.Beside["gre"] = Tally{Tries: c.asked, Returned: c.asked}
+				circ.Beside["gre"] = Tally{Tries: c.asked, Arrived: c.asked, Replied: c.asked, Returned: c.asked}
 			}
 			circ.Laptop.Local = netip.MustParseAddr("192.168.1.11")
 			circ.Server.Client = netip.MustParseAddrPort("192.168.1.11:1")

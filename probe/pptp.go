@@ -38,7 +38,7 @@ func (PPTP) Info() Info {
 			{ID: stageConnect, Title: "the connection to TCP 1723", Carrier: wire.CarrierPPTP, Rounds: 1},
 			{ID: stageStart, Title: "the greeting on TCP 1723", Carrier: wire.CarrierPPTP, Rounds: 1},
 			{ID: stageCall, Title: "the call set-up on TCP 1723", Carrier: wire.CarrierPPTP, Rounds: 1},
-			{ID: stageGRE, Title: "the tunnel (GRE)", Carrier: wire.CarrierGREv1, Rounds: 12, Span: 1500 * time.Millisecond},
+			{ID: stageGRE, Title: "the tunnel (GRE)", Carrier: wire.CarrierGREv1, Rounds: 16, Span: 1500 * time.Millisecond},
 		},
 		Carriers: []wire.Carrier{wire.CarrierPPTP, wire.CarrierGREv1},
 		With:     []string{"gre"},
@@ -78,7 +78,6 @@ func (p PPTP) Observe(ctx context.Context, path *Path) (Observation, error) {
 		first = call.flow + 1
 	}
 	o := c.Finish(ctx)
-	o.Strangers = append(o.Strangers, acceptedByAnother(o)...)
 	// Without raw sockets the control connection still tells what it tells; the tunnel stays unasked.
 	var refused *Refusal
 	if errors.As(err, &refused) {
@@ -87,28 +86,11 @@ func (p PPTP) Observe(ctx context.Context, path *Path) (Observation, error) {
 	return o, err
 }
 
-// acceptedByAnother finds the connections that somebody accepted in the server's name: they opened, and no message on them reached the
-// server, which was looking.
-func acceptedByAnother(o Observation) (out []wire.Sighting) {
-	for _, e := range o.Exchanges {
-		if e.Stage != stageStart || e.Arrived.State != wire.Absent || e.Returned.State == wire.Seen || e.Refused != "" {
-			continue
-		}
-		for _, conn := range o.Exchanges {
-			if conn.Stage == stageConnect && conn.Flow == e.Flow && conn.Returned.State == wire.Seen && conn.Arrived.State == wire.Absent {
-				s := conn.Returned
-				s.Why = "the connection was accepted, but not by the server"
-				out = append(out, s)
-			}
-		}
-	}
-	return out
-}
-
 // dial sets up a call, with a new connection for each try.
 func (p PPTP) dial(ctx context.Context, c *Conversation, flow int) *pptpCall {
 	until := time.Now().Add(maxTime)
 	for ctx.Err() == nil && time.Now().Before(until) {
+		began := time.Now()
 		s := c.Dial(ctx, partPPTP, p.stage(stageConnect), flow, pptpPort)
 		if s == nil {
 			return nil
@@ -118,7 +100,7 @@ func (p PPTP) dial(ctx context.Context, c *Conversation, flow int) *pptpCall {
 			return call
 		}
 		s.Close()
-		if flow = s.flow + 1; c.decided(partPPTP, p.stage(failed)) {
+		if flow = s.flow + 1; c.decided(partPPTP, p.stage(failed)) || !sleep(ctx, tryEvery-time.Since(began)) {
 			return nil
 		}
 	}

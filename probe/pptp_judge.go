@@ -13,7 +13,7 @@ func (PPTP) Changes(o Observation, e Exchange) []Change {
 	ids := callIDsOf(o, e.Flow)
 	out := Compare(masked(e), 0)
 	for i := range out {
-		if out[i].Field == "payload" || out[i].Field == "length" {
+		if (out[i].Field == "payload" || out[i].Field == "length") && !harmless(e, out[i]) {
 			out[i].Kills = PayloadAltered
 		}
 	}
@@ -139,8 +139,12 @@ func (PPTP) Reason(o Observation, stage Stage, v Verdict, c Circumstances) (Reas
 	switch {
 	case v == BlockedOut && stage.ID == stageConnect:
 		for _, e := range o.Exchanges {
-			if e.Stage == stageConnect && e.Refused != "" {
+			switch {
+			case e.Stage != stageConnect || e.Refused == "":
+			case e.Refused == "reset":
 				return TCPReset, nil
+			default:
+				return TCPRefused, nil
 			}
 		}
 		return TCP1723Dropped, nil
@@ -161,7 +165,7 @@ func greBackReason(o Observation, c Circumstances) (Reason, []Evidence) {
 	}
 	facts = append(facts, Evidence{Reason: EvGREv0, Args: map[string]any{"asked": plain.Tries, "returned": plain.Returned}})
 	switch {
-	case plain.Tries > 0 && plain.Returned == 0:
+	case plain.Replied >= minTries && plain.Returned == 0:
 		return GREBackDropped, facts
 	case plain.Returned == 0 || !known:
 		return NoReturn, facts
@@ -181,4 +185,17 @@ func callIDThere(o Observation) (sent, arrived uint16, known bool) {
 		}
 	}
 	return 0, 0, false
+}
+
+// harmless says that neither client nor server acts on what was changed. A control message that was still understood lives; a result that
+// is no longer "connected", a wrong Call-ID, a token that is gone are seen elsewhere. What is in the tunnel is the user's: every octet
+// counts.
+func harmless(e Exchange, ch Change) bool {
+	switch {
+	case e.Stage == stageGRE || ch.Field == "length":
+		return false
+	case ch.Way == WayOut:
+		return e.Replied.State == wire.Seen
+	}
+	return e.Returned.State == wire.Seen && len(e.Returned.Bytes) == len(e.Replied.Bytes)
 }

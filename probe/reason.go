@@ -14,6 +14,7 @@ const (
 	SPIWrong        Reason = "spi-wrong" // an SPI or cookie that its owner does not know
 	// blocked-out
 	TCPReset       Reason = "tcp-reset"
+	TCPRefused     Reason = "tcp-refused" // by ICMP
 	TCP1723Dropped Reason = "tcp-1723-dropped"
 	GREOutDropped  Reason = "gre-out-dropped"
 	ESPOutDropped  Reason = "esp-out-dropped"

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"vpncheck/probe/wire"
@@ -42,15 +43,23 @@ func (c *Conversation) stoppedOn(part string, stage Stage, flow int) bool {
 	return false
 }
 
+// decidedOn is decided by the tries of one flow alone: what came before it is no reason to go on with it.
+func (c *Conversation) decidedOn(part string, stage Stage, flow int) bool {
+	o := c.snapshot()
+	o.Exchanges = slices.DeleteFunc(o.Exchanges, func(e Exchange) bool { return e.Stage == stage.ID && e.Flow != flow })
+	w := scale{probe: c.probe, obs: o, part: c.part(o, part), stage: stage, c: c.path.Circumstances()}.weigh()
+	return w.verdict != Inconclusive
+}
+
 // talk asks round after round on one flow, one question outstanding, until the stage is decided, the flow has stopped, or eight seconds
-// are over. The rounds are spread over the stage's span; while nothing answers they are half a second apart.
+// are over; answers buy time for more. The rounds are spread over the stage's span; while nothing answers they are half a second apart.
 func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow int, ask func(ctx context.Context) Exchange) {
-	ctx, cancel := context.WithTimeout(ctx, maxTime)
-	defer cancel()
+	until := time.Now().Add(maxTime)
+	last := until.Add(2 * maxTime)
 	law := scale{part: c.part(c.snapshot(), part), stage: stage}
 	every := stage.Span/time.Duration(max(1, stage.Rounds-1)) + 2*time.Millisecond
 	answered := 0
-	for ctx.Err() == nil && !c.path.stopped() {
+	for ctx.Err() == nil && !c.path.stopped() && time.Now().Before(until) {
 		began := time.Now()
 		e := ask(ctx)
 		if e.ID == "" {
@@ -60,12 +69,16 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 		if e.Returned.State == wire.Seen {
 			answered++
 			pause = every
+			// A slow line is not a lossy one.
+			if more := time.Now().Add(time.Duration(max(0, law.rounds()-answered)) * 2 * c.path.Wait()); more.After(until) && more.Before(last) {
+				until = more
+			}
 			c.advance(float64(answered) / float64(law.rounds()))
 		}
 		if c.path.prove && answered > 0 {
 			return
 		}
-		if c.decided(part, stage) || c.stoppedOn(part, stage, flow) {
+		if c.decided(part, stage) || c.decidedOn(part, stage, flow) || c.stoppedOn(part, stage, flow) {
 			return
 		}
 		if !sleep(ctx, pause-time.Since(began)) {

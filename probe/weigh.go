@@ -54,7 +54,7 @@ func (s scale) decide(tries []try) weight {
 			return weight{verdict: Inconclusive, reason: StoppedOnce, because: stops}
 		}
 		return weight{verdict: Passed}
-	case countKills(tries) >= min(3, s.rounds()) && countGood(tries) < s.rounds():
+	case countKills(tries) >= min(3, s.rounds()) && countGood(tries) <= countKills(tries):
 		return s.altered(tries)
 	case n.Arrived == 0 && countGood(tries) == 0 && s.impostor():
 		return weight{verdict: Hijacked, reason: AnsweredByAnother, because: s.strangerEvidence()}
@@ -62,10 +62,13 @@ func (s scale) decide(tries []try) weight {
 		return s.began(tries)
 	case n.Arrived == 0:
 		return s.neverArrived(tries)
+	case n.Replied == 0 && s.stage.ID == stageConnect:
+		// What the watch for SYNs sees is past the server's firewall: its kernel answers it.
+		return s.neverReturned(filter(tries, func(t try) bool { return t.arrived }))
 	case n.Replied == 0:
 		return s.notAnswered(tries)
 	default:
-		return s.neverReturned(tries)
+		return s.neverReturned(filter(tries, func(t try) bool { return t.replied }))
 	}
 }
 
@@ -311,7 +314,7 @@ func (s scale) notAnswered(tries []try) weight {
 
 // neverReturned: the server answered, and no answer came.
 func (s scale) neverReturned(tries []try) weight {
-	w := s.silence(filter(tries, func(t try) bool { return t.replied }))
+	w := s.silence(tries)
 	if w.verdict != Inconclusive {
 		w.verdict, w.reason = BlockedBack, NoReturn
 	}
@@ -330,6 +333,9 @@ func (s scale) began(tries []try) weight {
 		return weight{verdict: Inconclusive, reason: StoppedOnce, because: stops}
 	case s.c.Stop != nil:
 		return weight{verdict: Inconclusive, reason: s.c.Stop.Reason}
+	}
+	if n := sum(tries); n.Returned == n.Tries {
+		return weight{verdict: Inconclusive, reason: TimeUp} // nothing was lost: the line is too slow for the time there was
 	}
 	return weight{verdict: Inconclusive, reason: TooLossy}
 }

@@ -179,7 +179,7 @@ func (e *lcpExchange) send(s *gate.Session, frames []byte) (sent wire.Sighting, 
 	for len(frames) > 0 && silent == "" {
 		var frame []byte
 		frame, frames = nextFrame(frames)
-		out := sock.Out{Dst: netip.AddrPortFrom(e.call.peer, 0), Src: e.call.local, Payload: e.call.wrap(frame)}
+		out := sock.Out{Dst: netip.AddrPortFrom(e.call.peer, 0), Src: e.call.local, DF: true, Payload: e.call.wrap(frame)}
 		sent, silent = e.p.h.Send(s, e.conn, out)
 		if lcp, err := parseLCPFrame(frame); err == nil && lcp.Code == wire.ConfigureRequest && silent == "" {
 			e.call.remember(asked{lcp.Identifier, e.tag.Token.Exchange(), slices.Clone(lcp.Data), sent})

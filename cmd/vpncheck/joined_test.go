@@ -281,3 +281,49 @@ func TestJoinedSecrets(t *testing.T) {
 		}
 	})
 }
+
+// A slow line is not a lossy one, and a line by satellite is slow.
+func TestJoinedSlow(t *testing.T) {
+	join(t, nat(always), func(j *joined) {
+		j.fake.Delay = 300 * time.Millisecond // a round trip of 600 ms
+		j.want(j.run(j.Context(), j.laptop), map[string]string{"pptp": "passed", "gre": "passed"})
+	})
+}
+
+// What neither client nor server acts on may be changed on the way: PPTP lives.
+func TestJoinedHarmlessChange(t *testing.T) {
+	join(t, nat(always), func(j *joined) {
+		j.fake.Stream = func(b []byte, toServer bool) []byte {
+			if m, n, err := wire.ParsePPTP(b); err == nil && n == len(b) && !toServer {
+				if reply, ok := m.(wire.StartControlConnectionReply); ok {
+					reply.MaximumChannels++
+					return reply.Append(nil)
+				}
+			}
+			return b
+		}
+		j.want(j.run(j.Context(), j.laptop), map[string]string{"pptp": "passed"})
+	})
+}
+
+// A call that is cut off again and again is tried a few times, not as fast as it can be: a test is no flood.
+func TestJoinedManners(t *testing.T) {
+	join(t, nat(always), func(j *joined) {
+		j.fake.Stream = func(b []byte, toServer bool) []byte {
+			if m, _, err := wire.ParsePPTP(b); err == nil && m.ControlMessageType() == wire.TypeOutgoingCallReply {
+				return nil
+			}
+			return b
+		}
+		j.want(j.run(j.Context(), j.laptop), map[string]string{"pptp": "blocked-back no-return"})
+		n := 0
+		for _, p := range j.laptop.Sent() {
+			if p.Proto == 6 && p.Dst.Port() == 1723 {
+				n++
+			}
+		}
+		if n > 12 {
+			t.Errorf("connected %d times", n)
+		}
+	})
+}
