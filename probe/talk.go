@@ -73,7 +73,9 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 			if more := time.Now().Add(time.Duration(max(0, law.rounds()-answered)) * 2 * c.path.Wait()); more.After(until) && more.Before(last) {
 				until = more
 			}
-			c.advance(float64(answered) / float64(law.rounds()))
+			if stage.Span > 0 && law.part.Rounds == 0 { // of the deciding part's last stage
+				c.advance(float64(answered) / float64(law.rounds()))
+			}
 		}
 		if c.path.prove && answered > 0 {
 			return

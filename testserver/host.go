@@ -34,6 +34,7 @@ type Host struct {
 	log         *slog.Logger
 	now         func() time.Time
 	links       *links
+	ikePeers    ikePeers
 	count       counters
 	controlPort uint16
 	pptpPort    uint16
