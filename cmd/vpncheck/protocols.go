@@ -14,6 +14,7 @@ var protocols = []struct {
 }{
 	{probe.PPTP{}, testserver.PPTP},
 	{probe.GRE{}, testserver.GRE},
+	{probe.IKE{}, testserver.IKE},
 }
 
 func protocolIDs() []string {
