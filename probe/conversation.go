@@ -134,6 +134,15 @@ func (c *Conversation) returned(n uint32, s wire.Sighting, nonce [wire.NonceSize
 	close(c.answers[n])
 }
 
+// atNIC files the answer of an exchange as the network card got it.
+func (c *Conversation) atNIC(n uint32, s wire.Sighting) {
+	c.edit(n, func(e *Exchange) {
+		if e.AtNIC == nil {
+			e.AtNIC = &s
+		}
+	})
+}
+
 // answered files our answer to a message that the server began.
 func (c *Conversation) answered(n uint32, stage string, flow int, arrived, replied wire.Sighting) {
 	c.mu.Lock()
@@ -320,6 +329,9 @@ func (c *Conversation) complete(e *Exchange, blind string) {
 		}
 	}
 	fill(&e.Sent, wire.NotSeen())
+	if e.Returned.State == wire.Seen {
+		e.AtNIC = nil // it says no more than the socket did
+	}
 	if e.Stage == stageConnect {
 		fill(&e.Arrived, c.unseenConnect(*e, unseen))
 		fill(&e.Replied, wire.CannotSee("the server's kernel answers a connection attempt itself"))

@@ -20,6 +20,7 @@ type Flow struct {
 	to      netip.AddrPort
 	carrier wire.Carrier
 	read    func(wire.Sighting) (wire.Tag, bool)
+	nic     sock.Conn // the same packets before the laptop's firewall (F21); nil if the system does not show them
 }
 
 // Local is the flow's own address; the port is 0 for an IP protocol without ports.
@@ -48,6 +49,15 @@ func (c *Conversation) RawTo(proto uint8, to netip.Addr, carrier wire.Carrier, r
 func (c *Conversation) flow(conn sock.Conn, to netip.AddrPort, carrier wire.Carrier, read func(wire.Sighting) (wire.Tag, bool)) *Flow {
 	f := &Flow{c: c, conn: conn, to: to, carrier: carrier, read: read}
 	go f.listen()
+	proto := uint8(wire.IPProtoUDP)
+	if to.Port() == 0 {
+		proto = rawProto(carrier)
+	}
+	// Where the system shows no network card, the laptop's firewall cannot be told from the network's.
+	if nic, err := c.path.net.Arrivals(proto, to.Addr()); err == nil {
+		f.nic = nic
+		go f.watchNIC()
+	}
 	return f
 }
 
@@ -84,6 +94,22 @@ func (f *Flow) listen() {
 			// Our own question come back: a mirror is not a server, and no impostor either.
 		default:
 			f.c.stranger(s)
+		}
+	}
+}
+
+// watchNIC files the answers that reach the network card, whether or not they reach the socket.
+func (f *Flow) watchNIC() {
+	for {
+		s, err := f.nic.Recv()
+		if err != nil {
+			return
+		}
+		if unmapped(s.Src) != f.to || s.Dst.Port() != f.conn.Local().Port() {
+			continue
+		}
+		if tag, ok := f.read(s); ok && f.c.path.mint.Valid(wire.Answer, f.carrier, tag.Token) {
+			f.c.atNIC(tag.Token.Exchange(), s)
 		}
 	}
 }
@@ -176,4 +202,20 @@ func (f *Flow) Tell(ctx context.Context, n uint32, stage string, flow int, arriv
 }
 
 // Close ends the flow.
-func (f *Flow) Close() error { return f.conn.Close() }
+func (f *Flow) Close() error {
+	if f.nic != nil {
+		f.nic.Close()
+	}
+	return f.conn.Close()
+}
+
+// rawProto is the IP protocol that a carrier without ports is.
+func rawProto(c wire.Carrier) uint8 {
+	switch c {
+	case wire.CarrierESP:
+		return wire.IPProtoESP
+	case wire.CarrierAH:
+		return wire.IPProtoAH
+	}
+	return wire.IPProtoGRE
+}

@@ -146,9 +146,11 @@ func judgePart(p Probe, o Observation, part Part, c Circumstances) (Stage, weigh
 			w.verdict, w.reason = Passed, ""
 			continue
 		}
-		reason, facts := p.Reason(o, stage, w.verdict, c)
-		w.reason = cmp.Or(reason, portReason(stage, o, w.verdict, c), w.reason)
-		because = append(because, facts...)
+		if w.reason != LaptopDropsAnswers { // that was seen: nobody else needs to be guessed
+			reason, facts := p.Reason(o, stage, w.verdict, c)
+			w.reason = cmp.Or(reason, portReason(stage, o, w.verdict, c), w.reason)
+			because = append(because, facts...)
+		}
 		if stage.Port != 0 {
 			because = append(because, Evidence{Reason: EvPort, Args: map[string]any{"port": int(stage.Port)}})
 		}

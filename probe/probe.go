@@ -60,6 +60,8 @@ type Exchange struct {
 	ICV string `json:"icv,omitempty"`
 	// Silent is the server's own reason for not answering: "token", "replay", "budget", "unproved-source", "call-id".
 	Silent string `json:"silent,omitempty"`
+	// AtNIC is an answer that reached the laptop's network card and no socket of ours: nil if there was none, or nobody could look.
+	AtNIC *wire.Sighting `json:"at_nic,omitempty"`
 	// Copies counts further copies of the answer that came.
 	Copies int `json:"copies,omitempty"`
 }

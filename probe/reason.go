@@ -33,6 +33,7 @@ const (
 	AHBackDropped      Reason = "ah-back-dropped"
 	UDPPortBackDropped Reason = "udp-port-back-dropped"
 	NoReturn           Reason = "no-return"
+	LaptopDropsAnswers Reason = "laptop-drops-answers"
 	// stalled
 	StoppedAfterN Reason = "stopped-after-n"
 	// hijacked
@@ -96,6 +97,7 @@ const (
 	EvSendErr   Reason = "send-error"   // args: error
 	EvVoid      Reason = "void"         // args: tries, seconds: fell into an outage and were repeated
 	EvSilent    Reason = "silent"       // args: why, count
+	EvAtNIC     Reason = "at-nic"       // args: count, tries: answers that reached the laptop's network card and no program
 	EvPort      Reason = "port"         // args: port: of UDP at the server
 	EvStandsIn  Reason = "stands-in"    // args: part, why, hint: the deciding form could not be asked, part stands for it
 	EvOtherPart Reason = "other-part"   // args: part: another form passed where the deciding one did not

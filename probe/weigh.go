@@ -315,8 +315,13 @@ func (s scale) notAnswered(tries []try) weight {
 // neverReturned: the server answered, and no answer came.
 func (s scale) neverReturned(tries []try) weight {
 	w := s.silence(tries)
-	if w.verdict != Inconclusive {
-		w.verdict, w.reason = BlockedBack, NoReturn
+	if w.verdict == Inconclusive {
+		return w
+	}
+	w.verdict, w.reason = BlockedBack, NoReturn
+	if n := len(filter(tries, func(t try) bool { return t.e.AtNIC != nil })); 2*n > len(tries) {
+		w.reason = LaptopDropsAnswers
+		w.because = append(w.because, Evidence{Reason: EvAtNIC, Args: map[string]any{"count": n, "tries": len(tries)}})
 	}
 	return w
 }

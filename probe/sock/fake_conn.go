@@ -85,8 +85,15 @@ func (h *FakeHost) deliver(p FakePacket) {
 	due := time.Now().Add(h.net.Delay)
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
+	let := h.Input == nil || h.Input(p)
 	for _, c := range h.socks {
-		if c.proto != p.Proto || !takes(c.local.Addr(), p.Dst.Addr()) || c.local.Port() != p.Dst.Port() {
+		if c.kind == "arrivals" {
+			if c.proto == p.Proto && c.from == p.Src.Addr() {
+				c.queue.offer(p.sighting(due, whereNIC), 1, due)
+			}
+			continue
+		}
+		if !let || c.proto != p.Proto || !takes(c.local.Addr(), p.Dst.Addr()) || c.local.Port() != p.Dst.Port() {
 			continue
 		}
 		if c.kind != "udp" {
@@ -109,7 +116,7 @@ func (p FakePacket) sighting(at time.Time, where string) wire.Sighting {
 		State: wire.Seen, At: at, Where: where, Proto: p.Proto, Src: p.Src, Dst: p.Dst,
 		TTL: &f.ttl, DSCP: &f.dscp, Bytes: append(wire.Hex(nil), p.Payload...),
 	}
-	if where == whereRaw && p.Dst.Addr().Is4() {
+	if where != whereUDP && p.Dst.Addr().Is4() {
 		s.DF, s.IPID = &f.df, &f.id
 	}
 	if where == whereRaw && p.Proto == protoUDP && p.Dst.Port() != 0 {
@@ -136,6 +143,7 @@ type fakeConn struct {
 	kind  string // as in FakeHost.Deny
 	proto uint8
 	local netip.AddrPort
+	from  netip.Addr // of arrivals
 	queue *queue[wire.Sighting]
 }
 
@@ -172,7 +180,7 @@ func (c *fakeConn) Send(o Out) (wire.Sighting, error) {
 }
 
 func (c *fakeConn) send(o Out) (wire.Sighting, error) {
-	if c.kind == "syns" || c.kind == "datagrams" {
+	if c.kind == "syns" || c.kind == "datagrams" || c.kind == "arrivals" {
 		return wire.Sighting{}, errors.ErrUnsupported
 	}
 	if c.queue.closed() {

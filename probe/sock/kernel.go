@@ -95,6 +95,15 @@ func (Kernel) Datagrams(port uint16, local netip.Addr) (Conn, error) {
 	return c, nil
 }
 
+// Arrivals implements Net.
+func (Kernel) Arrivals(proto uint8, from netip.Addr) (Conn, error) {
+	c, err := openArrivals(proto, from.Unmap())
+	if err != nil {
+		return nil, fmt.Errorf("watching the network card for IP protocol %d: %w", proto, err)
+	}
+	return c, nil
+}
+
 // Source implements Net.
 func (Kernel) Source(dst netip.Addr) (netip.Addr, error) {
 	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(dst.Unmap(), 9)))

@@ -49,6 +49,10 @@ func openDatagrams(uint16, netip.Addr) (Conn, error) {
 	return nil, fmt.Errorf("this system shows no UDP to a raw socket: %w", errors.ErrUnsupported)
 }
 
+func openArrivals(uint8, netip.Addr) (Conn, error) {
+	return nil, fmt.Errorf("this system shows no packets before its firewall: %w", errors.ErrUnsupported)
+}
+
 // raw is a raw socket whose headers the kernel writes.
 type raw struct {
 	*net.IPConn

@@ -33,6 +33,10 @@ type Net interface {
 	// payload. Checksum is the field as it arrived, to be compared with UDPChecksum, and 0 if the sender computed none. It is nil if it
 	// is still to be computed, as that of a datagram that never left this machine (or its hypervisor) is.
 	Datagrams(port uint16, local netip.Addr) (Conn, error)
+	// Arrivals shows the IPv4 packets of a protocol that come from an address, as they come in at the network cards: before this
+	// machine's own firewall, which a socket is behind (F21). It only receives; Bytes is what follows the IP header, or UDP's payload
+	// with the ports in Src and Dst.
+	Arrivals(proto uint8, from netip.Addr) (Conn, error)
 	// Source returns the local address from which the kernel would send to dst. Nothing is sent.
 	Source(dst netip.Addr) (netip.Addr, error)
 }
@@ -103,6 +107,7 @@ func (o Out) fits(choosesID, omitsChecksum bool) error {
 const (
 	whereRaw = "raw"
 	whereUDP = "udp"
+	whereNIC = "nic"
 )
 
 const (
