@@ -146,7 +146,7 @@ func judgePart(p Probe, o Observation, part Part, c Circumstances) (Stage, weigh
 			w.verdict, w.reason = Passed, ""
 			continue
 		}
-		if w.reason != LaptopDropsAnswers { // that was seen: nobody else needs to be guessed
+		if w.reason != LaptopDropsAnswers && w.reason != LaptopFirewall { // these were seen: nobody needs to be guessed
 			reason, facts := p.Reason(o, stage, w.verdict, c)
 			w.reason = cmp.Or(reason, portReason(stage, o, w.verdict, c), w.reason)
 			because = append(because, facts...)

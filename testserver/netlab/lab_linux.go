@@ -58,7 +58,7 @@ func (l *Lab) build(ctx context.Context, r Router) error {
 	for _, b := range []struct {
 		host Host
 		in   func() error
-	}{{Home, func() error { return install(r.Home, homeSide) }}, {ISP, func() error { return install(r.ISP, ispSide) }}} {
+	}{{Home, func() error { return install(r.Home, homeSide) }}, {ISP, func() error { return install(r.ISP, ispSide) }}, {Laptop, func() error { return installLaptop(r.Laptop) }}} {
 		if err := l.machines[b.host].run(b.in); err != nil {
 			return fmt.Errorf("%s: %w", b.host, err)
 		}

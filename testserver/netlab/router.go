@@ -29,6 +29,7 @@ type Router struct {
 	Name      string
 	Says      string // one sentence for people
 	Home, ISP Box
+	Laptop    Firewall
 	Bump      func() Edit       // makes the bump in the wire of one lab; nil: there is none
 	Earlier   []Flow            // what a second laptop said to the server; the home router still has the state of it
 	Impostor  Impostor          // who answers what is redirected to the home router
@@ -46,6 +47,12 @@ type Box struct {
 	PortlessFrom netip.Addr     // what has no ports (GRE, ESP, AH) leaves from this address, all else from the box's own
 	Static       netip.AddrPort // UDP from this port leaves from this address and the same port, or not at all
 	Rules        []Rule
+}
+
+// A Firewall is what the laptop's own does.
+type Firewall struct {
+	Stateful bool  // it lets in only answers to what the laptop sent, as it knows them: ufw as it comes
+	Refuses  uint8 // this IP protocol may not be sent
 }
 
 // A Flow is a packet to the server's first address, and its answer.

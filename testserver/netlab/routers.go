@@ -116,6 +116,14 @@ func routers() []Router {
 			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: udp}),
 			Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP})},
 
+		{Name: "laptop-firewall", Says: "A good router, and a firewall on the laptop that drops the answers of the PPTP tunnel, as ufw does.", // F21
+			Home: helper, Laptop: Firewall{Stateful: true},
+			Neighbour: true, Expect: but(expect{"pptp": {"blocked-back", "laptop-drops-answers"}})},
+
+		{Name: "laptop-refuses", Says: "A good router, and a firewall on the laptop that lets no GRE out.", // F21
+			Home: helper, Laptop: Firewall{Refuses: gre},
+			Neighbour: true, Expect: but(expect{"pptp": {"blocked-out", "laptop-firewall"}, "gre": {"blocked-out", "laptop-firewall"}})},
+
 		{Name: "esp-out", Says: "The router drops ESP, IPsec's own protocol, on its way out.", // F09
 			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: esp}),
 			Neighbour: true, Expect: but(expect{"esp": {"blocked-out", "esp-out-dropped"}})},

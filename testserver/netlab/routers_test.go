@@ -41,6 +41,8 @@ func TestRouters(t *testing.T) {
 		"gre-stall":       good, // after six it stalls, see TestStall
 		"pptp-hijack":     but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "another", "", "", src("", "", wan, wan) }),
 		"udp-out":         but(func(f *facts) { f.UDP, f.IPsec, f.L2TP = "none", "none none none both both", "none" }),
+		"laptop-firewall": but(func(f *facts) { f.V1 = "out" }),
+		"laptop-refuses":  but(func(f *facts) { f.V1, f.V0, f.Sources = "none", "none", src(wan, "", "", wan) }),
 		"esp-out":         but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(wan, wan, wan, "") }),
 		"esp-back":        ipsec("both both both out both"),
 		"ah-out":          ipsec("both both both both none"),

@@ -64,6 +64,29 @@ func install(b Box, s side) error {
 	return nil
 }
 
+// installLaptop loads the laptop's own firewall.
+func installLaptop(f Firewall) error {
+	if f == (Firewall{}) {
+		return nil
+	}
+	c, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("opening nftables: %w", err)
+	}
+	rs := ruleset{c: c, inet: c.AddTable(&nftables.Table{Name: "lab", Family: nftables.TableFamilyINet}), chain: make(map[string]*nftables.Chain)}
+	if f.Stateful {
+		rs.rule("input", state(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept))
+		rs.rule("input", iif("eth0"), v4(), verdict(expr.VerdictDrop))
+	}
+	if f.Refuses != 0 {
+		rs.rule("output", proto(f.Refuses), verdict(expr.VerdictDrop))
+	}
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("loading nftables rules: %w", err)
+	}
+	return nil
+}
+
 // hooks are the chains there may be. Each is made when the first rule needs it.
 var hooks = map[string]struct {
 	typ      nftables.ChainType
@@ -74,6 +97,7 @@ var hooks = map[string]struct {
 	"helper":  {nftables.ChainTypeFilter, nftables.ChainHookPrerouting, 0},    // after it
 	"forward": {nftables.ChainTypeFilter, nftables.ChainHookForward, 0},
 	"input":   {nftables.ChainTypeFilter, nftables.ChainHookInput, 0},
+	"output":  {nftables.ChainTypeFilter, nftables.ChainHookOutput, 0},
 	"dstnat":  {nftables.ChainTypeNAT, nftables.ChainHookPrerouting, -100},
 	"srcnat":  {nftables.ChainTypeNAT, nftables.ChainHookPostrouting, 100},
 }
