@@ -1,18 +1,13 @@
 package testserver
 
 import (
-	"bytes"
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"sync"
 
 	"vpncheck/probe/wire"
 	"vpncheck/testserver/gate"
 )
-
-// callAsked is how many of its own Configure-Requests a call remembers.
-const callAsked = 16
 
 // A call is a PPTP call: what its GRE packets need.
 type call struct {
@@ -20,22 +15,12 @@ type call struct {
 	peer, local netip.Addr // the ends of the control connection, between which GRE goes as real servers send it
 	own, theirs uint16     // Call IDs
 	exchange    uint32     // of its Outgoing-Call-Request
-	magic       uint32     // LCP Magic-Number
+	lcp         lcpLink
 
 	mu       sync.Mutex
 	next     uint32 // Sequence Number to send
 	received bool
 	highest  uint32 // Sequence Number received
-	ident    uint8  // LCP Identifier of our newest Configure-Request
-	asked    []asked
-}
-
-// asked is a Configure-Request of ours, whose Configure-Ack the client is to send.
-type asked struct {
-	ident    uint8
-	exchange uint32
-	options  []byte
-	sent     wire.Sighting
 }
 
 // begin makes a call with a Call ID that is no other live call's, nor the client's: were they equal, a NAT that does not
@@ -45,7 +30,7 @@ func (c *pptpConn) begin(theirs uint16, exchange uint32) *call {
 		return nil
 	}
 	k := &call{
-		session: c.session, peer: c.client.Addr(), local: c.own.Addr(), theirs: theirs, exchange: exchange, magic: rand.Uint32(),
+		session: c.session, peer: c.client.Addr(), local: c.own.Addr(), theirs: theirs, exchange: exchange, lcp: lcpLink{magic: rand.Uint32()},
 	}
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()
@@ -103,33 +88,4 @@ func (k *call) wrap(frame []byte) []byte {
 	g := wire.EnhancedGRE{CallID: k.theirs, HasSeq: true, Seq: k.next, HasAck: k.received, Ack: k.highest, Payload: frame}
 	k.next++
 	return g.Append(nil)
-}
-
-func (k *call) nextIdent() uint8 {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.ident++
-	return k.ident
-}
-
-// remember keeps a Configure-Request as it left, instead of an earlier sending of the same.
-func (k *call) remember(a asked) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.asked = slices.DeleteFunc(k.asked, func(o asked) bool { return o.ident == a.ident })
-	k.asked = append(k.asked, a)
-	k.asked = k.asked[max(0, len(k.asked)-callAsked):]
-}
-
-// find returns the Configure-Request that a Configure-Ack acknowledges: the same Identifier, the same options (RFC 1661, section
-// 5.2).
-func (k *call) find(ack wire.LCP) (asked, bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, a := range k.asked {
-		if a.ident == ack.Identifier && bytes.Equal(a.options, ack.Data) {
-			return a, true
-		}
-	}
-	return asked{}, false
 }
