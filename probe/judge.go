@@ -85,7 +85,8 @@ func clash(info Info, f Finding) Finding {
 		case part.Second:
 			reason = StateClash
 		}
-		if reason != "" && partVerdict(f, part.ID) == Passed {
+		v := partVerdict(f, part.ID)
+		if reason != "" && (v == Passed || part.Second && v == Altered) { // altered, it did arrive
 			f.Verdict, f.Reason = Inconclusive, reason
 			f.Because = append(f.Because, Evidence{Reason: EvOtherPart, Args: map[string]any{"part": part.Title}})
 			return f
@@ -146,7 +147,7 @@ func judgePart(p Probe, o Observation, part Part, c Circumstances) (Stage, weigh
 			w.verdict, w.reason = Passed, ""
 			continue
 		}
-		if w.reason != LaptopDropsAnswers && w.reason != LaptopFirewall { // these were seen: nobody needs to be guessed
+		if !theLaptops(w) { // that was seen: nobody else needs to be guessed
 			reason, facts := p.Reason(o, stage, w.verdict, c)
 			w.reason = cmp.Or(reason, portReason(stage, o, w.verdict, c), w.reason)
 			because = append(because, facts...)
@@ -158,6 +159,11 @@ func judgePart(p Probe, o Observation, part Part, c Circumstances) (Stage, weigh
 	}
 	w.because = because
 	return last, w
+}
+
+// theLaptops says whether the laptop itself stops the packets: it did not send them, or drops the answers.
+func theLaptops(w weight) bool {
+	return w.reason == LaptopDropsAnswers || w.verdict == BlockedOut && w.reason != NoArrival
 }
 
 // behindNAT says whether the server sees the laptop under another address than its own.
