@@ -15,6 +15,7 @@ var protocols = []struct {
 	{probe.PPTP{}, testserver.PPTP},
 	{probe.GRE{}, testserver.GRE},
 	{probe.IKE{}, testserver.IKE},
+	{probe.AH{}, testserver.AH},
 }
 
 func protocolIDs() []string {
