@@ -35,14 +35,15 @@ const (
 
 // StateOptions say how a State behaves; the zero value is what an administrator gets who asks for nothing.
 type StateOptions struct {
-	TTL time.Duration // how long an access token opens the door; 0 means for ever
+	// TTL is how long an access token opens the door. It is remembered; 0 leaves what is remembered, and at the first start means for
+	// ever.
+	TTL time.Duration
 	Now func() time.Time
 }
 
 // State is what a server remembers across restarts. It lives in two files of one directory that only its owner can read.
 type State struct {
 	dir  string
-	ttl  time.Duration
 	now  func() time.Time
 	cert tls.Certificate
 	spki []byte
@@ -59,6 +60,7 @@ type identity struct {
 	Certificate wire.Hex   `json:"certificate"` // DER; the client pins its public key
 	Access      wire.Hex   `json:"access"`
 	Issued      time.Time  `json:"issued"`
+	Valid       string     `json:"valid,omitempty"` // a time.Duration from Issued on; empty is for ever
 	Past        []wire.Hex `json:"past,omitempty"` // SHA-256 of earlier access tokens
 }
 
@@ -68,7 +70,7 @@ func OpenState(dir string, o StateOptions) (*State, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &State{dir: dir, ttl: o.TTL, now: o.Now}
+	s := &State{dir: dir, now: o.Now}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the state directory: %w", err)
 	}
@@ -79,6 +81,12 @@ func OpenState(dir string, o StateOptions) (*State, error) {
 	}
 	if err := s.openIdentity(); err != nil {
 		return nil, err
+	}
+	if valid := o.TTL.String(); o.TTL > 0 && s.identity.Valid != valid {
+		s.identity.Valid = valid
+		if err := writeJSON(filepath.Join(dir, identityFile), s.identity); err != nil {
+			return nil, err
+		}
 	}
 	return s, s.openProofs()
 }
@@ -108,6 +116,9 @@ func (s *State) load(path string) error {
 	}
 	if len(s.identity.Access) != accessSize {
 		return damaged(fmt.Errorf("its access token has %d octets, want %d", len(s.identity.Access), accessSize))
+	}
+	if _, err := s.identity.valid(); err != nil {
+		return damaged(err)
 	}
 	key, err := x509.ParsePKCS8PrivateKey(s.identity.Key)
 	if err != nil {
@@ -186,10 +197,23 @@ func (s *State) AccessExpires() time.Time {
 }
 
 func (s *State) expires() time.Time {
-	if s.ttl <= 0 {
+	valid, _ := s.identity.valid() // load has checked it
+	if valid <= 0 {
 		return time.Time{}
 	}
-	return s.identity.Issued.Add(s.ttl)
+	return s.identity.Issued.Add(valid)
+}
+
+// valid is how long the access token opens the door, 0 for ever.
+func (i identity) valid() (time.Duration, error) {
+	if i.Valid == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(i.Valid)
+	if err != nil {
+		return 0, fmt.Errorf("reading how long its access token is valid: %w", err)
+	}
+	return d, nil
 }
 
 // checkAccess returns "" if access opens the door, else the reason to refuse. Its time does not depend on how much is right.

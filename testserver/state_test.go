@@ -136,6 +136,8 @@ func TestAccess(t *testing.T) {
 	}
 	check(s, first, byeAccessExpired)
 	check(s, s.ConnString("h", 0).Access, "")
+	// A start that does not say it again forgets nothing.
+	o.TTL = 0
 	if s, err = OpenState(dir, o); err != nil {
 		t.Fatal(err)
 	}
