@@ -15,6 +15,7 @@ var ipsecEvidence = map[probe.Reason]func(a args, fa facts) string{
 	probe.EvNATFound:  sayNATFound,
 	probe.EvICV:       sayICV,
 	probe.EvLater:     sayLater,
+	probe.EvAtNIC:     sayAtNIC,
 }
 
 func sayPort(a args, _ facts) string {
@@ -22,17 +23,17 @@ func sayPort(a args, _ facts) string {
 }
 
 func sayStandsIn(a args, fa facts) string {
-	form, why, hint := "another form", "", ""
+	form, why, hint := "in another form", "", ""
 	if part := a.text("part", 60); part != "" {
-		form += " (" + part + ")"
+		form = "in the form \"" + part + "\""
 	}
 	if w := a.text("why", 200); w != "" {
-		why = ", because the usual one could not be tried (" + strings.TrimRight(w, ". ") + ")"
+		why = " (" + strings.TrimRight(w, ". ") + ")"
 	}
 	if h := a.text("hint", 300); h != "" && !fa.told[h] {
-		hint = " To add the usual one: " + strings.TrimRight(h, ". ") + "."
+		hint = " To add it: " + strings.TrimRight(h, ". ") + "."
 	}
-	return "This was tested in " + form + " than VPN clients use" + why + "." + hint
+	return "Tested " + form + " instead of the one that VPN clients use, which could not be tried here" + why + "." + hint
 }
 
 func sayOtherPart(a args, _ facts) string {
@@ -69,10 +70,14 @@ func sayICV(a args, _ facts) string {
 	return "At the server the signature (ICV)" + n + " was not valid any more: something that it covers was changed on the way."
 }
 
+func sayAtNIC(a args, _ facts) string {
+	return fmt.Sprintf("%s reached this laptop's network card%s, but no program.", plural(a.count("count"), "answer"), of(a.count("count"), a.count("tries")))
+}
+
 func sayLater(a args, fa facts) string {
-	stage := "this port"
+	stage := "further messages"
 	if id := a.text("stage", 60); id != "" {
 		stage = fa.stage(id)
 	}
-	return "What follows there did not get through (" + stage + "). Behind a NAT a VPN client has moved on to UDP port 4500 by then, so this does not count."
+	return capital(stage) + " did not get through afterwards. Behind a NAT, VPN clients are on UDP port 4500 by then, so this does not count."
 }

@@ -90,7 +90,7 @@ func (fa facts) only(title string) facts {
 
 // gather collects the facts of one protocol.
 func gather(info probe.Info, f probe.Finding, o probe.Observation, s setting) facts {
-	fa := newFacts(Clean(info.Title, 40))
+	fa := newFacts(name(info.Title))
 	fa.stages = make(map[string]string)
 	for _, s := range info.Stages {
 		fa.stages[s.ID] = s.Title
@@ -177,8 +177,13 @@ func (fa *facts) add(e probe.Evidence, f probe.Finding) {
 			fa.fill["from"] = " (it came from " + from + ")"
 		}
 	case probe.EvChange:
-		if fa.fill["change"] == "" && a.text("field", 40) == "payload" {
+		field := a.text("field", 40)
+		switch {
+		case fa.fill["change"] != "" || f.Reason != probe.PayloadAltered || field == "length":
+		case field == "payload":
 			fa.fill["change"] = " (" + way(a.text("way", 10)) + ", from byte " + a.text("offset", 20) + " on)"
+		default:
+			fa.fill["change"] = " (" + way(a.text("way", 10)) + ", in the " + fieldName(field) + ")"
 		}
 	}
 }

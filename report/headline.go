@@ -148,7 +148,7 @@ func (p Protocol) facts(s setting) facts {
 func titles(ps []Protocol) []string {
 	var out []string
 	for _, p := range ps {
-		out = append(out, p.Title)
+		out = append(out, p.Name())
 	}
 	return out
 }

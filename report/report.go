@@ -159,6 +159,9 @@ func parts(f probe.Finding, o probe.Observation, fa facts) []Part {
 				part.Title, part.Deciding = known.Title, known.Deciding
 			}
 		}
+		if f.Reason == probe.PortClash || f.Reason == probe.StateClash {
+			pf.Reason = "" // what looks like a block is none
+		}
 		part.Sentence = capital(explain(pf.Verdict, pf.Reason, fa.only(part.Title)).Short) + "."
 		out = append(out, part)
 	}

@@ -34,7 +34,8 @@ func rows(all []crossing) []Row {
 		i, ok := index[k]
 		if !ok {
 			index[k] = len(out)
-			out = append(out, Row{c.over, c.way, c.field, c.before, c.after, c.offset, c.same, false, 1, c.exchange, ""})
+			out = append(out, Row{Over: c.over, Way: c.way, Field: c.field, Before: c.before, After: c.after, Offset: c.offset,
+				Place: c.place, Same: c.same, Count: 1, Example: c.exchange})
 			continue
 		}
 		out[i].Count++
@@ -86,10 +87,8 @@ func (r Row) say() string {
 	switch {
 	case r.Field == "payload" && r.Same:
 		return "payload kept byte for byte"
-	case r.Field == "payload" && r.Varies:
-		return fmt.Sprintf("payload changed, from byte %d on (the first time)", r.Offset)
 	case r.Field == "payload":
-		return fmt.Sprintf("payload changed, from byte %d on", r.Offset)
+		return r.sayPayload()
 	case r.Field == "checksum":
 		return r.sayChecksum()
 	case r.Same && r.Varies, r.Same && r.Before == "":
@@ -110,10 +109,21 @@ func (r Row) say() string {
 // noChecksum is how a UDP packet says that it has none.
 const noChecksum = "0x0000"
 
+func (r Row) sayPayload() string {
+	text := fmt.Sprintf("payload changed, from byte %d on", r.Offset)
+	if r.Place != "" {
+		text += ", in the " + fieldName(r.Place)
+	}
+	if r.Varies {
+		text += " (the first time)"
+	}
+	return text
+}
+
 func (r Row) sayChecksum() string {
 	switch name := fieldName(r.Field); {
 	case r.Same && r.Before == noChecksum:
-		return "no " + name + ", as it was sent"
+		return "what had no " + name + " arrived so"
 	case r.Same:
 		return name + " kept"
 	case r.Before == noChecksum:

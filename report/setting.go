@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"vpncheck/probe"
 )
@@ -21,6 +22,15 @@ func settingOf(c probe.Circumstances, fs []probe.Finding) setting {
 	}
 	return s
 }
+
+// name is a title without what it has in brackets: "IKE" of "IKE (UDP 500)".
+func name(title string) string {
+	name, _, _ := strings.Cut(Clean(title, 40), " (")
+	return name
+}
+
+// Name is the title for use in a sentence.
+func (p Protocol) Name() string { return name(p.Title) }
 
 // tell notes the hints of a protocol that has been written.
 func (s setting) tell(f probe.Finding, o probe.Observation) {

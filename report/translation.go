@@ -21,8 +21,10 @@ type Row struct {
 	Before string `json:"before,omitempty"`
 	After  string `json:"after,omitempty"`
 	// Offset is the first byte that differs, where Field is "payload".
-	Offset int  `json:"offset,omitempty"`
-	Same   bool `json:"same"`
+	Offset int `json:"offset,omitempty"`
+	// Place is what the protocol calls the place of that byte.
+	Place string `json:"place,omitempty"`
+	Same  bool   `json:"same"`
 	// Varies says that the field differs from packet to packet: Before and After are those of the example.
 	Varies  bool   `json:"varies,omitempty"`
 	Count   int    `json:"count"`
@@ -67,6 +69,7 @@ type crossing struct {
 	over, way, field string
 	before, after    string
 	offset           int
+	place            string
 	same             bool
 	exchange         string
 }
@@ -90,10 +93,18 @@ func translation(p probe.Probe, o probe.Observation, v probe.Verdict) []Row {
 	out := rows(append(all, keptCallIDs(o, all)...))
 	for i, r := range out {
 		if v == probe.Passed && r.Field == "source port" && !r.Same {
-			out[i].Text += " (harmless)"
+			out[i].Text = harmless(r.Text)
 		}
 	}
 	return out
+}
+
+// harmless joins a bracket that is there already.
+func harmless(text string) string {
+	if inside, ok := strings.CutSuffix(text, ")"); ok {
+		return inside + "; harmless)"
+	}
+	return text + " (harmless)"
 }
 
 // cross compares the two sightings of one packet, as far as both ends saw it.
@@ -104,7 +115,7 @@ func cross(e probe.Exchange, way string, a, b wire.Sighting, known bool, changes
 	var out []crossing
 	over := transport(way, a)
 	add := func(field, before, after string) {
-		out = append(out, crossing{over, way, field, before, after, 0, before == after, e.ID})
+		out = append(out, crossing{over: over, way: way, field: field, before: before, after: after, same: before == after, exchange: e.ID})
 	}
 	addAddrs(add, a, b)
 	addHeader(add, a, b)
@@ -116,7 +127,7 @@ func cross(e probe.Exchange, way string, a, b wire.Sighting, known bool, changes
 		out = append(out, payload(e, over, way, changes))
 	}
 	for _, c := range changes {
-		if c.Way == way && (c.Field == "call-id" || !slices.Contains(fields, c.Field)) {
+		if c.Way == way && (c.Field == "call-id" || !slices.Contains(fields, c.Field)) && !inPayload(c) {
 			add(c.Field, c.Before, c.After)
 		}
 	}
@@ -165,12 +176,22 @@ func onOff(b bool) string {
 
 // payload says whether the payload was kept, apart from what the protocol's probe names as changes of their own.
 func payload(e probe.Exchange, over, way string, changes []probe.Change) crossing {
+	out := crossing{over: over, way: way, field: "payload", same: true, exchange: e.ID}
 	for _, c := range changes {
-		if c.Way == way && c.Field == "payload" {
-			return crossing{over, way, "payload", c.Before, c.After, c.Offset, false, e.ID}
+		if c.Way == way && inPayload(c) {
+			out.before, out.after, out.offset, out.same = c.Before, c.After, c.Offset, false
+			if c.Field != "payload" {
+				out.place = c.Field
+			}
+			break
 		}
 	}
-	return crossing{over, way, "payload", "", "", 0, true, e.ID}
+	return out
+}
+
+// inPayload says that a change begins at an octet of the payload, under whatever name: what follows that octet may have changed, too.
+func inPayload(c probe.Change) bool {
+	return c.Field == "payload" || c.Kills == probe.PayloadAltered && !slices.Contains(fields, c.Field)
 }
 
 func rawPayload(way string, a, b []byte) []probe.Change {
@@ -197,7 +218,7 @@ func keptCallIDs(o probe.Observation, seen []crossing) []crossing {
 			sent, ok1 := callID(e.Sent.Bytes)
 			arrived, ok2 := callID(e.Arrived.Bytes)
 			if e.ID == c.exchange && ok1 && ok2 && sent == arrived {
-				out = append(out, crossing{c.over, c.way, "call-id", sent, sent, 0, true, e.ID})
+				out = append(out, crossing{over: c.over, way: c.way, field: "call-id", before: sent, after: sent, same: true, exchange: e.ID})
 			}
 		}
 	}

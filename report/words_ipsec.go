@@ -7,11 +7,10 @@ import "vpncheck/probe"
 var ipsecWords = map[probe.Reason]Words{
 	probe.AHThroughNAT: {
 		Short: "AH signs the addresses, and any NAT changes them",
-		Sentence: "{title} packets reach the server, but AH signs the addresses in them, and the NAT on the way has to change those. AH cannot " +
-			"work through any NAT, by its design: nobody is at fault, and there is nothing to switch on.",
-		Do: "nothing: hardly any VPN uses AH",
-		Next: "Nothing needs doing: hardly any VPN uses AH. One that does must use ESP with NAT-T (UDP port 4500) instead, or give way to " +
-			"another kind of VPN.",
+		Sentence: "AH signs the addresses in its packets, and the NAT on the way has to change them: by its design, AH cannot work through any NAT. " +
+			"The packets do reach the server; nobody is at fault, and there is nothing to switch on.",
+		Do:   "nothing: hardly any VPN uses AH",
+		Next: "Nothing: hardly any VPN uses AH. One that does must use ESP with NAT-T (UDP port 4500) instead.",
 	},
 	probe.SPIWrong: {
 		Short: "the number that marks a connection is changed",

@@ -41,6 +41,14 @@ var networkWords = map[probe.Reason]Words{
 		Next: "Look in your router for a setting that blocks PPTP or TCP port 1723: firewall, parental control, \"VPN passthrough\". If there " +
 			"is none, ask your internet provider whether it blocks TCP port 1723.",
 	},
+	probe.TCPRefused: {
+		Short: "the connection is refused on the way",
+		Sentence: "Each try to open the {title} connection (TCP port 1723) was refused by an ICMP message{tries}. The server stood ready and got " +
+			"none of them: your router or your internet provider forbids the connection.",
+		Do: "allow PPTP (TCP port 1723) in your router's firewall",
+		Next: "Look in your router for a setting that blocks PPTP or TCP port 1723: firewall, parental control, \"VPN passthrough\". If there " +
+			"is none, ask your internet provider whether it blocks TCP port 1723.",
+	},
 	probe.TCP1723Dropped: {
 		Short: "TCP port 1723 is blocked on the way",
 		Sentence: "The {title} connection to TCP port 1723 does not reach the server{tries}, while other traffic does. Your router or your " +
@@ -109,6 +117,14 @@ var networkWords = map[probe.Reason]Words{
 		Do:       "look in your router for a setting that concerns {title}",
 		Next: "Look in your router for a firewall or passthrough setting that concerns {title}. To learn whether it is the router or your " +
 			"internet provider, run the check again through a phone's hotspot.",
+	},
+	probe.LaptopDropsAnswers: {
+		Short: "this laptop itself drops the answers",
+		Sentence: "{title} reaches the server, and the answers come back as far as this laptop's network card. There the laptop's own firewall or " +
+			"security software drops them{tries}.",
+		Do: "allow {title} in this laptop's firewall or security software",
+		Next: "Allow incoming answers of {title} in the firewall or security software of this laptop, or switch that off while you run the check " +
+			"again. The router is not to blame for this.",
 	},
 	// stalled
 	probe.StoppedAfterN: {

@@ -128,6 +128,7 @@ var argsOf = map[probe.Reason]map[string]any{
 	probe.EvOtherPart: {"part": "from another port"},
 	probe.EvNATFound:  {"client": true, "server": true},
 	probe.EvICV:       {"valid": false, "count": 6},
+	probe.EvAtNIC:     {"count": 5, "tries": 6},
 	probe.EvLater:     {"stage": "the rounds on UDP 500"},
 }
 

@@ -33,7 +33,7 @@ var udpWords = map[probe.Reason]Words{
 			"with checksum 0 are lost (RFC 3948), or use a VPN of another kind, such as OpenVPN or WireGuard.",
 	},
 	probe.StateClash: {
-		Short: "another device of yours may hold the place",
+		Short: "another device may hold the place in the router",
 		Sentence: "{title} does not work with the server's first address{tries}, but with its second it does. So it is not blocked. Most likely " +
 			"another device behind your router used {title} with the same server in the last ten minutes, and the router still keeps the place " +
 			"for that one; so it does when this laptop has changed from Wi-Fi to cable.",
@@ -42,7 +42,7 @@ var udpWords = map[probe.Reason]Words{
 			"this; VPNs over UDP, such as IPsec with NAT-T, do not.",
 	},
 	probe.PortClash: {
-		Short: "another device of yours may hold {port}",
+		Short: "another device may hold {port} in the router",
 		Sentence: "{title} does not work from {port}, the one that VPN clients use{tries}, but from another port it does. So it is not blocked. " +
 			"Most likely another device behind your router holds that port: some routers serve one device at a time.{phone}",
 		Do: "end VPNs on other devices, wait some minutes, run the check again",

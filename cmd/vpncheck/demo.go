@@ -193,7 +193,7 @@ func compare(w io.Writer, r netlab.Router, rep report.Report, along []string) in
 		if !c.right {
 			said = "said " + c.said + ": WRONG"
 		}
-		fmt.Fprintf(w, "  %-8s expected %s; %s\n", p.Title, c.expected, said)
+		fmt.Fprintf(w, "  %-8s expected %s; %s\n", p.Name(), c.expected, said)
 	}
 	return code
 }

@@ -122,12 +122,12 @@ func (m *matrix) add(r row) {
 		}
 		c := compared(r.router, p)
 		m.cells++
-		head.cells = append(head.cells, p.Title)
+		head.cells = append(head.cells, p.Name())
 		l.cells = append(l.cells, c.short(p.Verdict))
 		switch {
 		case !c.right:
 			m.wrong++
-			l.below = append(l.below, fmt.Sprintf("%s %s", p.Title, c))
+			l.below = append(l.below, fmt.Sprintf("%s %s", p.Name(), c))
 		case !slices.Contains(r.rep.Summary.Expected, p.ID):
 			reasons.add(p)
 		}
@@ -153,14 +153,14 @@ func (rs *reasons) add(p report.Protocol) {
 	}
 	for i := range *rs {
 		if r := &(*rs)[i]; r.reason == p.Reason {
-			r.titles = append(r.titles, p.Title)
+			r.titles = append(r.titles, p.Name())
 			return
 		}
 	}
 	*rs = append(*rs, struct {
 		reason probe.Reason
 		titles []string
-	}{p.Reason, []string{p.Title}})
+	}{p.Reason, []string{p.Name()}})
 }
 
 // lines has one line as a rule, more if the reasons are many.

@@ -25,6 +25,7 @@ type world struct {
 	outage          bool
 	stop            *probe.Stop
 	noSession       *probe.NoSessionFacts
+	ipsec           *ipsec // nil: only PPTP and GRE are asked
 }
 
 var (
@@ -45,6 +46,11 @@ func fixture(w world) report.Report {
 	r.Circumstances.Beside = map[string]probe.Tally{"pptp": probe.Beside(probe.PPTP{}, pptp), "gre": probe.Beside(probe.GRE{}, gre)}
 	r.Observations = []probe.Observation{pptp, gre}
 	probes := []probe.Probe{probe.PPTP{}, probe.GRE{}}
+	if w.ipsec != nil {
+		for _, t := range toys {
+			probes, r.Observations = append(probes, t), append(r.Observations, w.observe(t))
+		}
+	}
 	for i, p := range probes {
 		r.Findings = append(r.Findings, probe.Judge(p, r.Observations[i], r.Circumstances))
 	}
@@ -58,7 +64,11 @@ func (w world) circumstances() probe.Circumstances {
 		Laptop: probe.LaptopFacts{OS: "linux", Local: laptop, Interface: "wlan0", Gateway: netip.MustParseAddr("192.168.1.1")},
 		Stop:   w.stop, NoSession: w.noSession,
 	}
-	for _, id := range []wire.Carrier{wire.CarrierPPTP, wire.CarrierGRE, wire.CarrierGREv1} {
+	carriers := []wire.Carrier{wire.CarrierPPTP, wire.CarrierGRE, wire.CarrierGREv1}
+	if w.ipsec != nil {
+		carriers = append(carriers, wire.CarrierIKE, wire.CarrierNATT, wire.CarrierESP, wire.CarrierAH, wire.CarrierL2TP)
+	}
+	for _, id := range carriers {
 		s := wire.CarrierState{Carrier: id, Ready: true, SYNs: id == wire.CarrierPPTP}
 		if !w.unproven || id == wire.CarrierPPTP {
 			s.Proof = &wire.Proof{At: start.Add(-2 * time.Hour)}
@@ -152,7 +162,7 @@ func (w world) pptp() probe.Observation {
 		w.tcp("pptp/3", "call", 50*time.Millisecond, ask(own), ask(seen), reply(seen), reply(own)))
 	if w.noRaw {
 		o.Refused = &probe.Refusal{Reason: probe.NoPrivilege, Why: "opening a raw socket for IP protocol 47: operation not permitted",
-			Hint: "sudo setcap cap_net_raw+ep ./vpncheck"}
+			Hint: w.hint()}
 		return o
 	}
 	flows := 1
@@ -167,7 +177,7 @@ func (w world) pptp() probe.Observation {
 
 // tunnel is PPTP's GRE; it ends early in a run that was interrupted.
 func (w world) tunnel(flow int, seen uint16) (out []probe.Exchange) {
-	rounds, every := 13, 150*time.Millisecond
+	rounds, every := passes(probe.PPTP{}), 150*time.Millisecond
 	if w.greOut || w.greBack || w.v1Back || w.stopAfter > 0 || w.damage || w.callID > 0 {
 		rounds, every = 9, 500*time.Millisecond
 	}
@@ -202,17 +212,24 @@ func (w world) tunnel(flow int, seen uint16) (out []probe.Exchange) {
 	return out
 }
 
+func (w world) hint() string {
+	if w.ipsec != nil {
+		return refusal("").Hint
+	}
+	return "sudo setcap cap_net_raw+ep ./vpncheck"
+}
+
 func (w world) gre() probe.Observation {
 	o := probe.Observation{Protocol: "gre", Parts: probe.GRE{}.Info().Parts, Started: start.Add(6 * time.Second), Ended: start.Add(9 * time.Second)}
 	if w.noRaw {
 		o.Refused = &probe.Refusal{Reason: probe.NoPrivilege, Why: "opening a raw socket for IP protocol 47: operation not permitted",
-			Hint: "sudo setcap cap_net_raw+ep ./vpncheck"}
+			Hint: w.hint()}
 		return o
 	}
 	if w.stop != nil {
 		return o
 	}
-	rounds, every := 13, 100*time.Millisecond
+	rounds, every := passes(probe.GRE{}), 100*time.Millisecond
 	if w.greOut || w.greBack {
 		rounds, every = 7, 500*time.Millisecond
 	}
@@ -234,6 +251,12 @@ func (w world) gre() probe.Observation {
 		}
 	}
 	return o
+}
+
+// passes is as many rounds as the last stage of a protocol asks for, and one more.
+func passes(p probe.Probe) int {
+	stages := p.Info().Stages
+	return stages[len(stages)-1].Rounds + 1
 }
 
 func id(protocol string, n int) string {

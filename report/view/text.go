@@ -103,14 +103,14 @@ func (p *page) why(x report.Protocol, earlier []report.Protocol, o Options) {
 	for _, e := range earlier {
 		same := e.Verdict == x.Verdict && e.Reason == x.Reason
 		if same && !o.Verbose && (e.Sentence == x.Sentence || x.Verdict == probe.Untested && len(x.Observation.Exchanges) == 0) {
-			p.para(2, 2, "", "For the same reason as "+e.Title+".")
+			p.para(2, 2, "", "For the same reason as "+e.Name()+".")
 			return
 		}
 	}
 	p.para(2, 0, "", x.Sentence)
 	next := x.Next
 	for _, e := range earlier {
-		if short := "The same as for " + e.Title + "."; e.Next == x.Next && len(short) < len(next) && !o.Verbose {
+		if short := "The same as for " + e.Name() + "."; e.Next == x.Next && len(short) < len(next) && !o.Verbose {
 			next = short
 		}
 	}
@@ -134,17 +134,17 @@ func (p *page) weak(x report.Protocol) {
 }
 
 func (p *page) parts(x report.Protocol) {
-	var titles []string
-	for _, part := range x.Parts {
-		if part.Verdict == probe.Passed {
-			titles = append(titles, part.Title)
-		}
-	}
-	switch {
-	case len(x.Parts) == 0:
+	if len(x.Parts) == 0 {
 		return
-	case len(titles) == len(x.Parts):
-		p.para(2, 2, "All its forms work:", strings.Join(titles, "; ")+".")
+	}
+	var titles []string
+	alike := true
+	for _, part := range x.Parts {
+		titles = append(titles, part.Title)
+		alike = alike && part.Verdict == x.Verdict && part.Reason == x.Reason
+	}
+	if alike {
+		p.para(2, 2, "The same for all its forms:", strings.Join(titles, "; ")+".")
 		return
 	}
 	p.para(2, 2, "Its forms:", "")

@@ -29,7 +29,7 @@ var variants = map[string]Options{
 
 func TestText(t *testing.T) {
 	if *update {
-		for name, w := range worlds {
+		for name, w := range everyWorld() {
 			var buf bytes.Buffer
 			if err := fixture(w).WriteJSON(&buf); err != nil {
 				t.Fatal(err)
@@ -37,7 +37,7 @@ func TestText(t *testing.T) {
 			write(t, name+".json", buf.Bytes())
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(worlds)) {
+	for _, name := range slices.Sorted(maps.Keys(everyWorld())) {
 		t.Run(name, func(t *testing.T) {
 			text, err := os.ReadFile(filepath.Join("testdata", name+".json"))
 			if err != nil {
@@ -61,6 +61,12 @@ func TestText(t *testing.T) {
 			}
 		})
 	}
+}
+
+func everyWorld() map[string]world {
+	all := maps.Clone(worlds)
+	maps.Copy(all, ipsecWorlds)
+	return all
 }
 
 func render(t *testing.T, r report.Report, o Options) string {
@@ -139,7 +145,11 @@ func spoil(t *testing.T, r report.Report) report.Report {
 }
 
 func TestWidthAndSafety(t *testing.T) {
-	for name, w := range worlds {
+	some := maps.Clone(worlds)
+	for _, name := range []string{"seven", "seven-no-privilege", "seven-state-clash"} {
+		some[name] = ipsecWorlds[name]
+	}
+	for name, w := range some {
 		for _, r := range []report.Report{fixture(w), spoil(t, fixture(w))} {
 			for _, width := range []int{40, 53, 80, 132} {
 				plain := render(t, r, Options{Width: width, Verbose: true})

@@ -112,26 +112,38 @@ func (r route) long() string {
 // compact tells both ways at once: a NAT undoes on the way back what it did on the way out.
 func compact(rows []report.Row) string {
 	out, back := summarise(rows, probe.WayOut), summarise(rows, probe.WayBack)
-	there, undone := back.changed, map[int]bool{}
+	undone := map[int]bool{}
 	var texts []string
-	for _, row := range out.changed {
-		text := out.text(brief(row))
-		switch i := slices.IndexFunc(there, func(b report.Row) bool { return undoes(row, b) }); {
-		case i >= 0:
+	for _, row := range rows {
+		switch {
+		case row.Way != probe.WayOut:
+		case row.Same && out.notable(row):
+			texts = append(texts, row.Text)
+		case !row.Same:
+			i := slices.IndexFunc(back.changed, func(b report.Row) bool { return undoes(row, b) })
 			undone[i] = true
-			text += andBack(row)
-		case back.packets > 0:
-			text += " on the way out"
+			texts = append(texts, out.text(brief(row))+andBack(row, i >= 0, back))
 		}
-		texts = append(texts, text)
 	}
-	texts = append(texts, out.notable()...)
-	for i, row := range there {
+	for i, row := range back.changed {
 		if !undone[i] {
 			texts = append(texts, back.text(brief(row))+" on the way back")
 		}
 	}
 	return sentences(texts, out, back)
+}
+
+// andBack says of a change on the way out whether it was undone on the way back.
+func andBack(r report.Row, undone bool, back route) string {
+	switch {
+	case back.packets == 0 || undone && r.Field == "checksum":
+		return ""
+	case !undone:
+		return " on the way out"
+	case r.Field == "ttl":
+		return " each way"
+	}
+	return " and back"
 }
 
 func sentences(texts []string, out, back route) string {
@@ -156,15 +168,11 @@ func sentences(texts []string, out, back route) string {
 	return text + rest
 }
 
-// notable is what is worth a word though it was kept: UDP's source port, on which servers and firewalls may insist, and that there is no
+// notable says what is worth a word though it was kept: UDP's source port, on which servers and firewalls may insist, and that there is no
 // checksum.
-func (r route) notable() (out []string) {
-	for _, row := range r.kept {
-		if strings.HasPrefix(row.Over, "UDP ") && (row.Field == "source port" || row.Field == "checksum" && row.Before == "0x0000") {
-			out = append(out, row.Text)
-		}
-	}
-	return out
+func (r route) notable(row report.Row) bool {
+	return strings.HasPrefix(row.Over, "UDP ") &&
+		(row.Field == "source port" && row.Count == r.total[row.Field] || row.Field == "checksum" && row.Before == "0x0000")
 }
 
 // brief is a row without its example, where the change is an ordinary one.
@@ -177,7 +185,7 @@ func brief(r report.Row) report.Row {
 
 // undoes says whether a change on the way back is the reverse of one on the way out.
 func undoes(out, back report.Row) bool {
-	field := strings.Replace(out.Field, "source", "destination", 1)
+	field := strings.NewReplacer("source", "destination", "destination", "source").Replace(out.Field)
 	switch {
 	case out.Field == "ttl":
 		return back.Field == "ttl" && brief(out).Text == brief(back).Text
@@ -187,14 +195,4 @@ func undoes(out, back report.Row) bool {
 		return brief(out).Text == brief(back).Text
 	}
 	return out.Varies && back.Varies || out.Before == back.After && out.After == back.Before
-}
-
-func andBack(r report.Row) string {
-	switch r.Field {
-	case "ttl":
-		return " each way"
-	case "checksum":
-		return ""
-	}
-	return " and back"
 }
