@@ -80,7 +80,7 @@ func TestDamagedGRE(t *testing.T) {
 		deaf := w.open(w.laptop, wire.CarrierPPTP) // of the same address, and waits for something else
 		conn := w.raw(w.laptop, laptopAddr)
 		to := netip.AddrPortFrom(serverAddr, 0)
-		b := tunnelPacket(wire.GRE{}, wire.Tag{Token: c.token(wire.CarrierGRE)}, bytes.Repeat([]byte{1}, 400))
+		b := tunnelPacket(wire.GRE{}, wire.Tag{Token: c.token(wire.CarrierGRE)}, bytes.Repeat([]byte{1}, maxStray))
 		b[40] ^= 0x80
 		before := len(w.left())
 		w.emit(conn, to, b)
@@ -92,7 +92,7 @@ func TestDamagedGRE(t *testing.T) {
 			t.Error("a damaged packet was answered")
 		}
 		deaf.quiet()
-		for range 2 * maxStray {
+		for range 2 * maxStrays {
 			w.emit(conn, to, b)
 		}
 		for range maxStrays - 1 {

@@ -21,7 +21,7 @@ const (
 	udpHeaderSize  = 8
 
 	maxReported = 4 << 10 // octets of a packet that are reported: a link message has room for two, a queue for many
-	maxStray    = 256
+	maxStray    = 2 << 10 // a whole packet: cut, it would look unlike what the client sent
 )
 
 func ipHeaderSize(a netip.Addr) int {
