@@ -34,7 +34,7 @@ var udpWords = map[probe.Reason]Words{
 	},
 	probe.StateClash: {
 		Short: "another device may hold the place in the router",
-		Sentence: "{title} does not work with the server's first address{tries}, but with its second it does. So it is not blocked. Most likely " +
+		Sentence: "{title} gets no answer from the server's first address{tries}, but from its second it does. So it is not blocked. Most likely " +
 			"another device behind your router used {title} with the same server in the last ten minutes, and the router still keeps the place " +
 			"for that one; so it does when this laptop has changed from Wi-Fi to cable.",
 		Do: "wait ten minutes, or restart the router, and run the check again",
