@@ -15,6 +15,8 @@ var protocols = []struct {
 	{probe.PPTP{}, testserver.PPTP},
 	{probe.GRE{}, testserver.GRE},
 	{probe.IKE{}, testserver.IKE},
+	{probe.NATT{}, testserver.NATT},
+	{probe.ESP{}, testserver.ESP},
 	{probe.AH{}, testserver.AH},
 }
 
