@@ -61,7 +61,7 @@ type identity struct {
 	Access      wire.Hex   `json:"access"`
 	Issued      time.Time  `json:"issued"`
 	Valid       string     `json:"valid,omitempty"` // a time.Duration from Issued on; empty is for ever
-	Past        []wire.Hex `json:"past,omitempty"` // SHA-256 of earlier access tokens
+	Past        []wire.Hex `json:"past,omitempty"`  // SHA-256 of earlier access tokens
 }
 
 // OpenState reads the state in dir, or makes it there at the first start. A damaged file is an error that names it: a server
