@@ -96,6 +96,7 @@ var titles = map[wire.Carrier]string{
 	wire.CarrierPPTP:    "TCP 1723 (PPTP)",
 	wire.CarrierGREv1:   "GRE of PPTP",
 	wire.CarrierGRE:     "GRE",
+	wire.CarrierIKE:     "UDP 500 (IKE)",
 }
 
 func title(c wire.Carrier) string {
