@@ -97,7 +97,7 @@ const forIT = `
 To test the way through your router it takes a server at the other end. Send these five lines to whoever runs your VPN:
 
   1. Take any Linux server on the internet, with an address that no real VPN uses.
-  2. Let its firewalls, the provider's too, pass TCP 443, 1723 and 8443, UDP 8443, and IP protocol 47 (GRE).
+  2. Let its firewalls, the provider's too, pass TCP 443, 1723, 8443, UDP 500, 1701, 4500, 8443, and IP protocols 47, 50, 51.
   3. Put the program vpncheck on it and run: sudo ./vpncheck serve
   4. Send me the line that it prints last, "vpncheck run vpncheck://..."; it is a secret, like a password.
   5. I run that line on my computer behind my router and send you the report that comes out.

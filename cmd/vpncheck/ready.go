@@ -12,6 +12,7 @@ import (
 	"vpncheck/probe/sock"
 	"vpncheck/probe/wire"
 	"vpncheck/probe/witness"
+	"vpncheck/report"
 	"vpncheck/report/view"
 	"vpncheck/testserver"
 )
@@ -20,6 +21,7 @@ import (
 type location struct {
 	host    string
 	warning string
+	vpn     []string // what looks like a VPN at work here
 }
 
 // whereabouts is what the administrator advertises, or one of this machine's own addresses, a public one if there is any.
@@ -37,7 +39,7 @@ func whereabouts(n sock.Net, advertise string) (location, error) {
 			"this machine has no address to give to customers")
 	}
 	if !isPublic(best) {
-		return location{best.String(), "customers cannot reach this; pass --advertise"}, nil
+		return location{host: best.String(), warning: "customers cannot reach this; pass --advertise"}, nil
 	}
 	return location{host: best.String()}, nil
 }
@@ -137,6 +139,11 @@ func tellReady(w io.Writer, o view.Options, st testserver.Status, p location, ex
 		`anybody's router: run the line below once from a place where it works, best from another provider than the customer's.`)
 	l.print("\n")
 	l.para("This address should be one that no real VPN uses: a customer's router may keep what a test leaves behind for ten minutes.")
+	if len(p.vpn) > 0 {
+		l.print("\n")
+		l.para("Warning: this machine seems to have a VPN of its own: " + report.Clean(strings.Join(p.vpn, "; "), 300) + ". Give vpncheck an address " +
+			"of its own with --listen, or another machine: each can take the other's packets, and a test can stop a customer's real VPN for ten minutes.")
+	}
 	if !expires.IsZero() {
 		l.print("\n")
 		l.para("The line is valid until " + expires.Local().Format("2006-01-02 15:04 MST") + ".")

@@ -68,7 +68,7 @@ func TestTellReady(t *testing.T) {
 	}
 	link := wire.ConnString{Host: "10.0.0.5", Access: make([]byte, 16)}
 	var out strings.Builder
-	err := tellReady(&out, view.Options{Width: 120}, st, location{"10.0.0.5", "customers cannot reach this; pass --advertise"}, time.Time{}, link)
+	err := tellReady(&out, view.Options{Width: 120}, st, location{"10.0.0.5", "customers cannot reach this; pass --advertise", []string{"charon is running (pid 7)"}}, time.Time{}, link)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,6 +76,7 @@ func TestTellReady(t *testing.T) {
 		"ready on TCP 443\n", "ready, proven by 203.0.113.77 at ", "not ready: TCP 1723 is held by pptpd (pid 812)\n",
 		"not ready: opening a raw socket for IP protocol 47 is not allowed\n", "\n  " + hint + "\n", "TCP 8443 is held by caddy",
 		"customers cannot reach this; pass --advertise", "no real VPN uses",
+		"a VPN of its own: charon is running (pid 7).",
 	} {
 		if strings.Count(out.String(), want) != 1 {
 			t.Errorf("got %d times %q, want it once, in:\n%s", strings.Count(out.String(), want), want, out.String())

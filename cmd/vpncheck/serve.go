@@ -100,6 +100,7 @@ func serve(ctx context.Context, f serveFlags, out, errs io.Writer) error {
 	if _, err := wire.ParseConnString(link.String()); err != nil {
 		return wrongUsage("give a host name or an address, without a port", "--advertise %.80q is no host: %w", place.host, err)
 	}
+	place.vpn = sock.Tunnels()
 	if err := tellReady(out, looks(out), server.Status(), place, cfg.State.AccessExpires(), link); err != nil {
 		return err
 	}
