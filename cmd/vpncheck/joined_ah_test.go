@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -54,6 +55,12 @@ func without(drop func(sock.FakePacket) bool, route func(sock.FakePacket) []sock
 
 // straight is the way without a NAT.
 func straight(p sock.FakePacket) []sock.FakePacket { return []sock.FakePacket{p} }
+
+// lossy loses one packet in ten.
+func lossy(seed uint64, route func(sock.FakePacket) []sock.FakePacket) func(sock.FakePacket) []sock.FakePacket {
+	dice := rand.New(rand.NewPCG(seed, 1701))
+	return without(func(p sock.FakePacket) bool { return p.Proto != 6 && dice.Float64() < 0.10 }, route)
+}
 
 func isAH(p sock.FakePacket) bool { return p.Proto == wire.IPProtoAH }
 

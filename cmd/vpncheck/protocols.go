@@ -18,6 +18,7 @@ var protocols = []struct {
 	{probe.NATT{}, testserver.NATT},
 	{probe.ESP{}, testserver.ESP},
 	{probe.AH{}, testserver.AH},
+	{probe.L2TP{}, testserver.L2TP},
 }
 
 func protocolIDs() []string {
