@@ -13,6 +13,9 @@ import (
 	"vpncheck/probe/wire"
 )
 
+// maxUnclaimed is how many strays that fit nothing are kept.
+const maxUnclaimed = 64
+
 // A link is the client's end of the side channel, once a session is open. One goroutine reads; anyone may write.
 type link struct {
 	conn net.Conn
@@ -25,6 +28,8 @@ type link struct {
 	pongs func(wire.Ping)
 	err   error // why the link ended
 	done  chan struct{}
+
+	unclaimed []wire.Stray // the reader's own
 }
 
 func newLink(conn net.Conn, pongs func(wire.Ping)) *link {
@@ -67,6 +72,7 @@ func (l *link) readAll() error {
 			l.stray(*m.Stray)
 		case m.Settled != nil:
 			if c := l.talk(m.Settled.Conversation); c != nil {
+				l.claim(c)
 				c.settle(m.Settled.Carriers)
 			}
 		case m.Bye != nil:
@@ -98,6 +104,14 @@ func (l *link) stray(s wire.Stray) {
 			return
 		}
 	}
+	if len(l.unclaimed) < maxUnclaimed && s.Arrived.Proto != protoTCP { // a SYN too many is a retransmission
+		l.unclaimed = append(l.unclaimed, s)
+	}
+}
+
+// claim offers a conversation the strays that nobody has claimed: on a fast line one comes back before this end has filed what it sent.
+func (l *link) claim(c *Conversation) {
+	l.unclaimed = slices.DeleteFunc(l.unclaimed, c.stray)
 }
 
 // all are the conversations declared so far.
