@@ -23,7 +23,7 @@ const (
 
 	espOpeningTries = 2
 	espOpeningEvery = 300 * time.Millisecond
-	espIKEWait      = 5 * time.Second // at most, for IKE's own opening to be over
+	espIKEWait      = 2 * time.Second // at most, for IKE's own opening to be over: four tries of it
 	espColdTime     = 4 * time.Second // at most
 )
 
