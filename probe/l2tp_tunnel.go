@@ -60,11 +60,7 @@ func (t *l2tpTalk) openTunnel(ctx context.Context) *l2tpTunnel {
 	var asked []*l2tpTunnel
 	t.c.talk(ctx, t.part, L2TP{}.stage(l2tpTunnelStage), t.attempts+1, func(ctx context.Context) Exchange {
 		k := t.attempt()
-		e := k.ask(ctx, k.exchange, l2tpTunnelStage, 0, wire.L2TPSCCRQ,
-			wire.AVP16(wire.AVPProtocolVersion, 0x0100), wire.AVP32(wire.AVPFramingCapabilities, 3), wire.AVP32(wire.AVPBearerCapabilities, 0),
-			wire.AVP16(wire.AVPFirmwareRevision, 0x0690), wire.NewAVP(wire.AVPHostName, []byte("vpncheck")),
-			wire.NewAVP(wire.AVPVendorName, []byte("xelerance.com")), wire.AVP16(wire.AVPAssignedTunnelID, k.own),
-			wire.AVP16(wire.AVPReceiveWindowSize, 4))
+		e := k.ask(ctx, k.exchange, l2tpTunnelStage, 0, wire.L2TPSCCRQ, k.opening()...)
 		if e.ID != "" {
 			asked = append(asked, k)
 		}
@@ -109,8 +105,7 @@ func (k *l2tpTunnel) converse(ctx context.Context) bool {
 	if !k.call(ctx) {
 		return false
 	}
-	k.tell(ctx, l2tpCallUpStage, k.peerCall, wire.L2TPICCN,
-		wire.AVP32(wire.AVPTxConnectSpeed, 0), wire.AVP32(wire.AVPFramingType, 1), wire.AVP32(wire.AVPRxConnectSpeed, 0))
+	k.tell(ctx, l2tpCallUpStage, k.peerCall, wire.L2TPICCN, k.connected()...)
 	data := L2TP{}.stage(l2tpDataStage)
 	k.c.talk(ctx, k.part, data, k.number, k.echo)
 	if k.c.stoppedOn(k.part, data, k.number) {
@@ -125,8 +120,7 @@ func (k *l2tpTunnel) call(ctx context.Context) bool {
 	var asked []uint32
 	k.c.talk(ctx, k.part, L2TP{}.stage(l2tpSessionStage), k.number, func(ctx context.Context) Exchange {
 		n := k.c.path.number()
-		e := k.ask(ctx, n, l2tpSessionStage, 0, wire.L2TPICRQ,
-			wire.AVP16(wire.AVPAssignedSessionID, k.ownCall), wire.AVP32(wire.AVPCallSerialNumber, 1), wire.AVP32(wire.AVPBearerType, 0))
+		e := k.ask(ctx, n, l2tpSessionStage, 0, wire.L2TPICRQ, k.calling()...)
 		if e.ID != "" {
 			asked = append(asked, n)
 		}
@@ -142,7 +136,7 @@ func (k *l2tpTunnel) call(ctx context.Context) bool {
 	return false
 }
 
-// echo asks the server to configure the link, and once it has, for an echo. Data messages have no optional fields.
+// echo asks the server to configure the link, and once it has, for an echo.
 func (k *l2tpTunnel) echo(ctx context.Context) Exchange {
 	e := k.flow.Ask(ctx, Question{Part: k.part, Stage: l2tpDataStage, Flow: k.number, DF: true, Payload: func(t wire.Tag) []byte {
 		return k.data(k.lcp.request(t))
@@ -153,25 +147,10 @@ func (k *l2tpTunnel) echo(ctx context.Context) Exchange {
 	return e
 }
 
-func (k *l2tpTunnel) data(lcp wire.LCP) []byte {
-	return wire.L2TP{TunnelID: k.peer, SessionID: k.peerCall, Payload: lcpFrame(lcp)}.Append(nil)
-}
-
-// l2tpLCP is the LCP in a data message.
-func l2tpLCP(message []byte) (wire.LCP, bool) {
-	m, err := wire.ParseL2TP(message)
-	if err != nil || m.Control {
-		return wire.LCP{}, false
-	}
-	return lcpOf(m.Payload)
-}
-
-// ask sends a control message and waits for its answer. The tag is in a Random Vector, which stands in front of what it could hide (section
-// 4.4.1). A message that is sent again keeps its Ns, and is a question of its own.
+// ask sends a control message and waits for its answer. One that is sent again keeps its Ns, and is a question of its own.
 func (k *l2tpTunnel) ask(ctx context.Context, n uint32, stage string, session, typ uint16, avps ...wire.AVP) Exchange {
 	return k.flow.Ask(ctx, Question{Part: k.part, Stage: stage, Flow: k.number, DF: true, Number: n, Payload: func(t wire.Tag) []byte {
-		all := []wire.AVP{wire.AVP16(wire.AVPMessageType, typ), wire.NewAVP(wire.AVPRandomVector, t.Append(nil))}
-		return wire.L2TPControl(k.peer, session, k.ns, k.nr, append(all, avps...)...).Append(nil)
+		return k.message(t, session, typ, avps...)
 	}})
 }
 
@@ -193,59 +172,9 @@ func (k *l2tpTunnel) say(ctx context.Context, stage string, session, typ uint16,
 	return k.ask(ctx, n, stage, session, typ, avps...)
 }
 
-// reply reads the ID that the answer to an exchange assigns, if there is one of that type. It is the server's: it had a token.
-func (k *l2tpTunnel) reply(exchange uint32, typ, id uint16) (uint16, bool) {
-	m, err := wire.ParseL2TP(k.c.exchange(exchange).Returned.Bytes)
-	if got, ok := m.MessageType(); err != nil || !ok || got != typ {
-		return 0, false
-	}
-	assigned, _ := m.AVPs.Find(id)
-	n, _ := assigned.Uint16()
-	k.nr = m.Ns + 1
-	return n, n != 0
-}
-
 // stop takes the tunnel down (section 6.4), also after ctx was cancelled.
 func (k *l2tpTunnel) stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	k.say(ctx, l2tpStopStage, 0, wire.L2TPStopCCN, wire.AVP16(wire.AVPAssignedTunnelID, k.own), wire.L2TPResult{ResultCode: 1}.AVP())
-}
-
-// read takes the tag out of a message. What cannot be read is somebody's, or damaged.
-func (t *l2tpTalk) read(s wire.Sighting) (wire.Tag, bool) {
-	m, err := wire.ParseL2TP(s.Bytes)
-	if err != nil {
-		return wire.Tag{}, true
-	}
-	if !m.Control {
-		lcp, ok := lcpOf(m.Payload)
-		if !ok {
-			return wire.Tag{}, true
-		}
-		return tagOf(lcp)
-	}
-	if len(m.AVPs) == 0 {
-		return wire.Tag{}, !t.acknowledged(m, s)
-	}
-	vector, _ := m.AVPs.Find(wire.AVPRandomVector)
-	tag, _ := wire.ParseTag(vector.Value)
-	return tag, true
-}
-
-// acknowledged files a Zero-Length Body under what it acknowledges. It has no room for a token: that it is for a tunnel that was opened with
-// one vouches for it.
-func (t *l2tpTalk) acknowledged(m wire.L2TP, s wire.Sighting) bool {
-	t.mu.Lock()
-	k := t.tunnels[m.TunnelID]
-	open := k != nil && k.open
-	var n uint32
-	if open {
-		n = k.acks[m.Nr]
-	}
-	t.mu.Unlock()
-	if n != 0 {
-		t.c.returned(n, s, [wire.NonceSize]byte{})
-	}
-	return open
+	k.say(ctx, l2tpStopStage, 0, wire.L2TPStopCCN, k.ending()...)
 }

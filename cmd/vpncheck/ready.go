@@ -99,6 +99,8 @@ var titles = map[wire.Carrier]string{
 	wire.CarrierGREv1:   "GRE of PPTP",
 	wire.CarrierGRE:     "GRE",
 	wire.CarrierIKE:     "UDP 500 (IKE)",
+	wire.CarrierAH:      "AH",
+	wire.CarrierL2TP:    "UDP 1701 (L2TP)",
 }
 
 func title(c wire.Carrier) string {
