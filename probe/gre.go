@@ -31,7 +31,7 @@ func (GRE) Info() Info {
 			{ID: partKeyed, Title: "with key and sequence number", Rounds: keyedRounds},
 		},
 		Stages: []Stage{
-			{ID: stageEcho, Title: "packets of plain GRE", Carrier: wire.CarrierGRE, Rounds: 12, Span: time.Second},
+			{ID: stageEcho, Title: "packets of plain GRE", Carrier: wire.CarrierGRE, Rounds: 12, Span: 900 * time.Millisecond},
 		},
 		Carriers: []wire.Carrier{wire.CarrierGRE},
 		After:    []string{"pptp"},

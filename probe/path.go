@@ -78,14 +78,23 @@ func (p *Path) stopped() bool {
 	return p.facts.Stop != nil
 }
 
-// clear waits until the next packet may leave. It returns false if the budget is spent or the run ended.
-func (p *Path) clear(ctx context.Context) bool {
+// spend counts a packet, or says that the budget is spent. It is for TCP, which paces itself: each message waits for an answer.
+func (p *Path) spend() bool {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.sent >= p.budget {
-		p.mu.Unlock()
 		return false
 	}
 	p.sent++
+	return true
+}
+
+// clear waits until the next packet may leave. It returns false if the budget is spent or the run ended.
+func (p *Path) clear(ctx context.Context) bool {
+	if !p.spend() {
+		return false
+	}
+	p.mu.Lock()
 	now := time.Now()
 	at := now
 	if p.next.After(now) {

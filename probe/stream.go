@@ -29,7 +29,7 @@ func (c *Conversation) Dial(ctx context.Context, part string, stage Stage, from 
 	defer cancel()
 	d := dialing{opened: make(chan *Stream)}
 	for flow := from; d.got == nil && ctx.Err() == nil && !c.path.stopped(); flow++ {
-		if flow > from && c.decided(part, stage) || !c.path.clear(ctx) {
+		if flow > from && c.decided(part, stage) || !c.path.spend() {
 			break
 		}
 		d.pending++
@@ -129,7 +129,7 @@ func unmapped(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Add
 //
 // TCP repeats what is lost: the wait leaves room for two retransmissions.
 func (s *Stream) AskTCP(ctx context.Context, n uint32, stage string, message []byte, read func([]byte) (size int, ours bool, err error)) Exchange {
-	if !s.c.path.clear(ctx) {
+	if !s.c.path.spend() {
 		return Exchange{}
 	}
 	s.c.begin(n, Exchange{Part: s.part, Stage: stage, Flow: s.flow, Sent: s.sighting(message, false)})
@@ -171,7 +171,7 @@ func (s *Stream) receive(n uint32, read func([]byte) (int, bool, error)) {
 
 // TellTCP writes a message that the protocol has no answer to.
 func (s *Stream) TellTCP(ctx context.Context, n uint32, stage string, message []byte) {
-	if !s.c.path.clear(ctx) {
+	if !s.c.path.spend() {
 		return
 	}
 	s.c.begin(n, Exchange{Part: s.part, Stage: stage, Flow: s.flow, Sent: s.sighting(message, false)})

@@ -92,8 +92,8 @@ var untestedWords = map[probe.Reason]Words{
 		Do:       "ask the one who runs the test server to switch it on",
 	},
 	probe.IPv4Only: {
-		Short:    "that exists on IPv4 only, and this check ran over IPv6",
-		Sentence: "{untried}: it exists only on IPv4, and this check ran over IPv6.",
+		Short:    "it is tried over IPv4 only, and this check ran over IPv6",
+		Sentence: "{untried}: vpncheck speaks it over IPv4 only, and this check ran over IPv6.",
 		Do:       "run the check again over IPv4",
 	},
 	probe.CouldNotAsk: {
