@@ -92,7 +92,7 @@ var untestedWords = map[probe.Reason]Words{
 		Do:       "ask the one who runs the test server to switch it on",
 	},
 	probe.IPv4Only: {
-		Short:    "it is tried over IPv4 only, and this check ran over IPv6",
+		Short:    "that is tried over IPv4 only, and this check ran over IPv6",
 		Sentence: "{untried}: vpncheck speaks it over IPv4 only, and this check ran over IPv6.",
 		Do:       "run the check again over IPv4",
 	},
