@@ -342,3 +342,36 @@ func TestJoinedManners(t *testing.T) {
 		}
 	})
 }
+
+// Where only the session gets through, the run ends soon, and says nothing false: nobody proved this server.
+func TestJoinedEverythingDropped(t *testing.T) {
+	for _, proof := range []bool{false, true} {
+		t.Run(fmt.Sprintf("proven-%v", proof), func(t *testing.T) {
+			route := func(p sock.FakePacket) []sock.FakePacket {
+				session := p.Proto == 6 && (p.Src.Port() == 443 || p.Dst.Port() == 443)
+				if !session && (p.Src.Addr() == atHome || p.Dst.Addr() == public) {
+					return nil
+				}
+				return nat(always)(p)
+			}
+			join(t, route, func(j *joined) {
+				want := "inconclusive server-unproven"
+				if proof {
+					j.prove()
+					want = "blocked-out"
+				}
+				r := j.run(j.Context(), j.laptop)
+				for _, f := range r.Findings {
+					if got := string(f.Verdict) + " " + string(f.Reason); !strings.HasPrefix(got, want) {
+						t.Errorf("%s: got %q, want %q", f.Protocol, got, want)
+					}
+				}
+				if took := r.Ended.Sub(r.Started); took > 10*time.Second {
+					t.Errorf("it took %v, at most 10 s", took)
+				} else {
+					t.Logf("it took %v", took)
+				}
+			})
+		})
+	}
+}
