@@ -106,7 +106,11 @@ func (ESP) introduce(ctx context.Context, c *Conversation) {
 func (p ESP) hold(ctx context.Context, c *Conversation, f *Flow, part string, flow int) {
 	tunnel := newESPTunnel(false)
 	c.talk(ctx, part, p.Info().Stages[0], flow, func(ctx context.Context) Exchange {
-		return f.Ask(ctx, Question{Part: part, Stage: espTalk, Flow: flow, DF: true, Payload: tunnel.packet})
+		e := f.Ask(ctx, Question{Part: part, Stage: espTalk, Flow: flow, DF: true, Payload: tunnel.packet})
+		if e.Returned.State == wire.Seen {
+			tunnel.answered++
+		}
+		return e
 	})
 }
 

@@ -9,7 +9,10 @@ import (
 
 // An espTunnel is our sending half of a tunnel: one SPI, sequence numbers from 1 (RFC 4303, section 3.3.3). What a router can read is
 // genuine; what it cannot is random, with the tag where the ICV is.
-type espTunnel struct{ spi, seq uint32 }
+type espTunnel struct {
+	spi, seq uint32
+	answered int // the next packet's size follows from it: what is lost is sent again, in its size
+}
 
 // inside are the sizes of the IP packets that the tunnel seems to carry: pings, a bare acknowledgment of TCP, one of the size that every
 // path must carry. Larger ones are another question.
@@ -26,7 +29,7 @@ func newESPTunnel(bare bool) *espTunnel {
 
 // packet is the tunnel's next packet.
 func (t *espTunnel) packet(tag wire.Tag) []byte {
-	inner := inside[int(t.seq)%len(inside)]
+	inner := inside[t.answered%len(inside)]
 	t.seq++
 	p := wire.ESP{SPI: t.spi, SequenceNumber: t.seq, Payload: make([]byte, wire.ESPPayload(inner))}
 	rand.Read(p.Payload)

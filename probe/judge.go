@@ -3,6 +3,8 @@ package probe
 import (
 	"cmp"
 	"slices"
+
+	"vpncheck/probe/wire"
 )
 
 // Judge is the law, written once: a pure function of plain data, so that an old report can be judged again. It never says blocked
@@ -178,14 +180,34 @@ func portReason(stage Stage, o Observation, v Verdict, c Circumstances) Reason {
 		return ""
 	case v == BlockedOut && c.Control.UDPFiltered():
 		return UDPFiltered
-	case v == BlockedOut && slices.ContainsFunc(o.Exchanges, func(e Exchange) bool { return e.Stage == stage.ID && e.Refused != "" }):
+	case v == BlockedOut && refusals(o, stage) >= 3:
 		return UDPRefused
+	case carried(o, stage.Port, v):
+		return "" // it is not the port: other datagrams crossed it
 	case v == BlockedOut:
 		return UDPPortDropped
 	case v == BlockedBack:
 		return UDPPortBackDropped
 	}
 	return ""
+}
+
+// refusals counts the questions of a stage that ICMP said were refused. One alone may be about anything.
+func refusals(o Observation, stage Stage) (n int) {
+	for _, e := range o.Exchanges {
+		if e.Stage == stage.ID && e.Refused != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// carried says whether a UDP port of the server let another question of the protocol pass that way.
+func carried(o Observation, port uint16, v Verdict) bool {
+	return slices.ContainsFunc(o.Exchanges, func(e Exchange) bool {
+		passed := e.Returned.State == wire.Seen || v == BlockedOut && e.Arrived.State == wire.Seen
+		return passed && e.From == Client && e.Sent.Dst.Port() == port
+	})
 }
 
 // Beside counts how far a protocol's questions came: what another protocol's reason may need to know.

@@ -19,6 +19,7 @@ const (
 	nattSum       = "esp-sum"
 
 	nattOpening   = "opening"
+	nattAuth      = "auth"
 	nattESP       = "esp"
 	nattKeepalive = "keepalive" // told, not judged: nothing answers to it
 
@@ -37,6 +38,7 @@ func (NATT) Info() Info {
 		},
 		Stages: []Stage{
 			{ID: nattOpening, Title: "IKE's opening on UDP 4500", Carrier: wire.CarrierNATT, Port: wire.NATTPort, Rounds: 1},
+			{ID: nattAuth, Title: "IKE_AUTH on UDP 4500", Carrier: wire.CarrierNATT, Port: wire.NATTPort, Rounds: 1},
 			{ID: nattESP, Title: "ESP in UDP on port 4500", Carrier: wire.CarrierNATT, Port: wire.NATTPort, Rounds: 12, Span: 1500 * time.Millisecond},
 		},
 		Carriers: []wire.Carrier{wire.CarrierNATT},
@@ -50,15 +52,22 @@ func (n NATT) Observe(ctx context.Context, path *Path) (Observation, error) {
 		return Observation{}, err
 	}
 	var both sync.WaitGroup
+	done := make(chan struct{})
+	opened := sync.OnceFunc(func() { close(done) })
 	if stock, err := c.UDP(wire.NATTPort, wire.NATTPort, wire.CarrierNATT, readNATT); err == nil {
 		defer stock.Close()
-		both.Go(func() { n.fromStock(ctx, c, stock) })
+		both.Go(func() {
+			defer opened()
+			n.fromStock(ctx, c, stock, opened)
+		})
 	} else {
+		opened()
 		c.mustRefuse(nattZero, err)
 		c.mustRefuse(nattSum, err)
 	}
 	both.Go(func() {
-		if err := n.hold(ctx, c, nattEphemeral, nil); err != nil {
+		<-done // a NAT that has room for one client only must not give the place to this form
+		if err := n.hold(ctx, c, nattEphemeral, nil, func() {}); err != nil {
 			c.mustRefuse(nattEphemeral, err)
 		}
 	})
@@ -80,21 +89,21 @@ func (c *Conversation) mustRefuse(part string, err error) {
 
 // fromStock asks the forms from port 4500. The second tells nothing where not even IKE is answered, where the first was cut short, or
 // where that has a checksum too.
-func (n NATT) fromStock(ctx context.Context, c *Conversation, f *Flow) {
-	n.hold(ctx, c, nattZero, f)
+func (n NATT) fromStock(ctx context.Context, c *Conversation, f *Flow, opened func()) {
+	n.hold(ctx, c, nattZero, f, opened)
 	stages := n.Info().Stages
-	if c.path.Server.Is6() || c.weigh(nattZero, stages[0]).verdict != Passed {
+	if c.path.Server.Is6() || c.weigh(nattZero, stages[0]).verdict != Passed || c.weigh(nattZero, stages[1]).verdict != Passed {
 		return
 	}
-	switch c.weigh(nattZero, stages[1]).verdict {
+	switch c.weigh(nattZero, stages[2]).verdict {
 	case Passed, BlockedOut, BlockedBack, Untested:
-		n.hold(ctx, c, nattSum, f)
+		n.hold(ctx, c, nattSum, f, opened)
 	}
 }
 
 // hold holds one form's conversation, on a given flow or one of its own. If it stops midway a second one follows, from a port that the
 // router has not seen yet. The error is that of opening the first.
-func (n NATT) hold(ctx context.Context, c *Conversation, part string, f *Flow) error {
+func (n NATT) hold(ctx context.Context, c *Conversation, part string, f *Flow, opened func()) error {
 	for flow := 1; flow <= 2; flow++ {
 		if f == nil {
 			var err error
@@ -103,10 +112,10 @@ func (n NATT) hold(ctx context.Context, c *Conversation, part string, f *Flow) e
 			}
 			defer f.Close()
 		}
-		t := &nattTalk{c: c, f: f, part: part, flow: flow, bare: part != nattSum && c.path.Server.Is4()}
+		t := &nattTalk{c: c, f: f, part: part, flow: flow, bare: part != nattSum && c.path.Server.Is4(), opened: opened}
 		t.ike = newIKEv2(wire.GroupCurve25519, f.Local(), f.to)
 		t.hold(ctx)
-		if !c.stoppedOn(part, n.Info().Stages[1], flow) {
+		if !c.stoppedOn(part, n.Info().Stages[2], flow) {
 			return nil
 		}
 		f = nil
@@ -123,16 +132,23 @@ type nattTalk struct {
 	ike  *ikev2SA
 	esp  *espTunnel
 	bare bool // ESP leaves without a checksum
+
+	opened func() // called when the opening was answered, or given up
 }
 
 func (t *nattTalk) hold(ctx context.Context) {
 	stages := NATT{}.Info().Stages
 	t.c.talk(ctx, t.part, stages[0], t.flow, t.open)
-	if t.c.weigh(t.part, stages[0]).verdict != Passed {
+	t.opened()
+	if t.c.weigh(t.part, stages[0]).verdict != Passed || !t.learn() {
+		return
+	}
+	t.c.talk(ctx, t.part, stages[1], t.flow, t.auth)
+	if t.c.weigh(t.part, stages[1]).verdict != Passed {
 		return
 	}
 	t.esp = newESPTunnel(t.bare)
-	t.c.talk(ctx, t.part, stages[1], t.flow, t.say)
+	t.c.talk(ctx, t.part, stages[2], t.flow, t.say)
 	if t.f.Local().Port() == wire.NATTPort {
 		// RFC 3948, section 2.3: without a checksum either.
 		t.f.Say(ctx, Question{Part: t.part, Stage: nattKeepalive, Flow: t.flow, NoChecksum: t.bare,
@@ -147,10 +163,32 @@ func (t *nattTalk) open(ctx context.Context) Exchange {
 	}})
 }
 
+// learn takes the responder's SPI from the answer to the opening, though that came late.
+func (t *nattTalk) learn() bool {
+	for _, e := range t.c.snapshot().Exchanges {
+		if e.Part == t.part && e.Stage == nattOpening && e.Flow == t.flow && e.Returned.State == wire.Seen {
+			if m, err := wire.ParseNATTIKE(e.Returned.Bytes); err == nil && t.ike.opened(m) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// auth sends IKE_AUTH, the message with which every client comes to this port, and the first one without which it has no tunnel.
+func (t *nattTalk) auth(ctx context.Context) Exchange {
+	return t.f.Ask(ctx, Question{Part: t.part, Stage: nattAuth, Flow: t.flow, DF: true, Payload: func(tag wire.Tag) []byte {
+		return wire.AppendNATTIKE(nil, t.ike.next(tag))
+	}})
+}
+
 // say sends the tunnel's next packet. A system that cannot leave the checksum out cannot ask for the stock form; the one from another port
 // then has a checksum.
 func (t *nattTalk) say(ctx context.Context) Exchange {
 	e := t.f.Ask(ctx, Question{Part: t.part, Stage: nattESP, Flow: t.flow, DF: true, NoChecksum: t.bare, Payload: t.esp.packet})
+	if e.Returned.State == wire.Seen {
+		t.esp.answered++
+	}
 	if e.SendReason != string(OSRefuses) || !t.bare {
 		return e
 	}
@@ -180,7 +218,7 @@ func readNATT(s wire.Sighting) (wire.Tag, bool) {
 // (RFC 7296, section 2.15).
 func (NATT) Changes(_ Observation, e Exchange) []Change {
 	switch e.Stage {
-	case nattOpening:
+	case nattOpening, nattAuth:
 		return sealed(e, markedField)
 	case nattESP:
 		return sealed(e, espField)
@@ -200,7 +238,7 @@ func markedField(b []byte, offset int) (name string, from, to int) {
 // Reason implements Probe. That port 4500 is open is known once IKE was answered there: then it is the missing checksum, if ESP that has
 // one passes, and else ESP.
 func (NATT) Reason(o Observation, stage Stage, v Verdict, _ Circumstances) (Reason, []Evidence) {
-	if stage.ID != nattESP || v != BlockedOut && v != BlockedBack {
+	if stage.ID == nattOpening || v != BlockedOut && v != BlockedBack {
 		return "", nil
 	}
 	summed := 0
@@ -210,7 +248,7 @@ func (NATT) Reason(o Observation, stage Stage, v Verdict, _ Circumstances) (Reas
 		}
 	}
 	switch {
-	case summed >= nattRounds:
+	case stage.ID == nattESP && summed >= nattRounds:
 		return ZeroChecksum, []Evidence{{Reason: EvOtherPart, Args: map[string]any{"part": (NATT{}).Info().Parts[1].Title}}}
 	case v == BlockedBack:
 		return NoReturn, nil

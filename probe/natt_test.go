@@ -37,7 +37,7 @@ func TestJudgeNATT(t *testing.T) {
 			for i, part := range o.Parts {
 				if o.Parts[i].Refused = c.refused[part.ID]; o.Parts[i].Refused == nil {
 					opening := heldESP(part.ID, nattOpening, 1)
-					o.Exchanges = append(o.Exchanges, opening)
+					o.Exchanges = append(o.Exchanges, opening, heldESP(part.ID, nattAuth, 1))
 				}
 			}
 			f := Judge(NATT{}, o, provenFor(wire.CarrierNATT))

@@ -8,6 +8,9 @@ import (
 	"vpncheck/probe/wire"
 )
 
+// tooBig is the code of "fragmentation needed" (RFC 1191), which refuses nothing.
+const tooBig = 4
+
 // listenICMP files what ICMP says of this run's packets, where the system lets us hear it. Sockets hardly tell (T34): an error surfaces
 // late, on another call, and without its sender.
 func (p *Path) listenICMP(stop <-chan struct{}) {
@@ -28,7 +31,7 @@ func (p *Path) listenICMP(stop <-chan struct{}) {
 			return
 		}
 		m, err := wire.ParseICMPError(s.Bytes)
-		if err != nil || m.Type != wire.ICMPUnreachable || m.Header.Dst != p.Server {
+		if err != nil || m.Type != wire.ICMPUnreachable || m.Code == tooBig || m.Header.Dst != p.Server {
 			continue
 		}
 		for _, c := range p.link.all() {

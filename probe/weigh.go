@@ -353,8 +353,8 @@ func (s scale) stops(tries []try) (stops []Evidence, asked int) {
 		}
 		asked++
 		tail := afterLastGood(flow)
-		if len(tail) == len(flow) {
-			continue // nothing came back on this flow: it did not stop, it never began
+		if len(tail) == len(flow) && len(stops) == 0 {
+			continue // nothing came back on this flow: it did not stop, it never began, unless it only went on where an earlier one stopped
 		}
 		if w := s.silence(tail); w.verdict != Inconclusive {
 			stops = append(stops, Evidence{Reason: EvStopped, Args: map[string]any{"flow": i + 1, "after": countGood(flow)}})

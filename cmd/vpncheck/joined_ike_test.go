@@ -100,7 +100,7 @@ func TestJoinedIKE(t *testing.T) {
 				return nil
 			}
 			return []sock.FakePacket{p}
-		}, "blocked-out udp-port-dropped", ""},
+		}, "blocked-out no-arrival", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			join(t, c.route, func(j *joined) {

@@ -96,7 +96,7 @@ func TestJoinedL2TP(t *testing.T) {
 		{"out", without(any1701, nat(always)), "blocked-out udp-port-dropped", "tunnel"},
 		{"back", without(l2tpBack, nat(always)), "blocked-back udp-port-back-dropped", "tunnel"},
 		{"port-clash", without(func(p sock.FakePacket) bool { return l2tpFrom(p, wire.L2TPPort) }, nat(always)), "inconclusive port-clash", "tunnel"},
-		{"data-out", without(isData, nat(always)), "blocked-out udp-port-dropped", "data"},
+		{"data-out", without(isData, nat(always)), "blocked-out no-arrival", "data"},
 		{"data-altered", edit(isData, func(b []byte) { b[len(b)-1] ^= 1 }), "altered payload-altered", "data"},
 		{"tunnel-id", edit(any1701, func(b []byte) { b[len(b)-9] ^= 1 }), "altered payload-altered", "tunnel"},
 		{"token", edit(any1701, func(b []byte) { b[12+8+6+10] ^= 1 }), "altered payload-altered", "tunnel"},
