@@ -55,7 +55,7 @@ func (a AH) Observe(ctx context.Context, path *Path) (Observation, error) {
 	}
 	var beside sync.WaitGroup
 	second := sync.OnceFunc(func() {
-		if to := path.Circumstances().Server.Second; to.Is4() {
+		if to, ok := path.second(); ok && to.Is4() {
 			beside.Go(func() { a.speak(ctx, c, partSecond, to, func() {}) })
 		}
 	})

@@ -32,7 +32,7 @@ func (ESP) Info() Info {
 	return Info{
 		ID: "esp", Title: "ESP", RFC: "RFC 4303",
 		Parts: []Part{
-			{ID: espWarm, Title: "ESP after IKE", Deciding: true},
+			{ID: espWarm, Title: "ESP to the server's address, after IKE's opening was tried", Deciding: true},
 			{ID: espCold, Title: "ESP to the server's second address, without IKE", Second: true, Rounds: 5},
 		},
 		Stages: []Stage{
@@ -62,7 +62,7 @@ func (p ESP) Observe(ctx context.Context, path *Path) (Observation, error) {
 		}
 	}
 	f.Close()
-	if second, ok := p.second(path); ok && p.worthCold(c) {
+	if second, ok := path.second(); ok && p.worthCold(c) {
 		if f, err := c.RawTo(wire.IPProtoESP, second, wire.CarrierESP, readESP); err == nil {
 			ctx, cancel := context.WithTimeout(ctx, espColdTime)
 			p.hold(ctx, c, f, espCold, 1)
@@ -114,11 +114,6 @@ func (p ESP) hold(ctx context.Context, c *Conversation, f *Flow, part string, fl
 	})
 }
 
-// second is the server's other address. One that the server tells of is no use where it does not know its own (F39).
-func (ESP) second(path *Path) (netip.Addr, bool) {
-	s := path.Circumstances().Server
-	return s.Second, s.Second.IsValid() && s.Own == s.Address
-}
 
 // worthCold says whether the first address has left a question that the second can answer: whether ESP needs IKE, or whether a block is
 // a clash.

@@ -195,6 +195,20 @@ func TestJudgeStrangers(t *testing.T) {
 	}
 }
 
+// What fell into an outage is told, and counts for nothing.
+func TestJudgeVoid(t *testing.T) {
+	circ := proven()
+	circ.Control = controlOf(outageFrom(8, 20), lateFrom(8, 20))
+	f := Judge(toy{}, drawn("o,o,o,o,o,o"), circ)
+	tries := map[Reason]any{}
+	for _, e := range f.Because {
+		tries[e.Reason] = e.Args["tries"]
+	}
+	if tries[EvVoid] != 4 || tries[EvTries] != 2 {
+		t.Errorf("got %v void and %v counted, want 4 and 2", tries[EvVoid], tries[EvTries])
+	}
+}
+
 func TestJudgeRefused(t *testing.T) {
 	o := Observation{Refused: &Refusal{Reason: NoPrivilege, Hint: "sudo"}}
 	if f := Judge(toy{}, o, proven()); f.Verdict != Untested || f.Reason != NoPrivilege {

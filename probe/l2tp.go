@@ -34,7 +34,7 @@ const (
 // Info implements Probe.
 func (L2TP) Info() Info {
 	return Info{
-		ID: "l2tp", Title: "L2TP (UDP 1701)", RFC: "RFC 2661",
+		ID: "l2tp", Title: "L2TP without IPsec (UDP 1701)", RFC: "RFC 2661",
 		Parts: []Part{
 			{ID: l2tpStock, Title: "from port 1701", Deciding: true},
 			{ID: l2tpAny, Title: "from another port", StandsIn: true, Rounds: 4},

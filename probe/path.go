@@ -78,6 +78,12 @@ func (p *Path) stopped() bool {
 	return p.facts.Stop != nil
 }
 
+// second is the server's other address. One that the server tells of is no use where it does not know its own (F39).
+func (p *Path) second() (netip.Addr, bool) {
+	s := p.Circumstances().Server
+	return s.Second, s.Second.IsValid() && s.Own == s.Address
+}
+
 // spend counts a packet, or says that the budget is spent. It is for TCP, which paces itself: each message waits for an answer.
 func (p *Path) spend() bool {
 	p.mu.Lock()

@@ -53,7 +53,11 @@ func (s scale) decide(tries []try) weight {
 		if stops, _ := s.stops(tries); len(stops) > 0 {
 			return weight{verdict: Inconclusive, reason: StoppedOnce, because: stops}
 		}
-		return weight{verdict: Passed}
+		w := weight{verdict: Passed}
+		if s.impostor() {
+			w.because = s.strangerEvidence() // the server's own answers came, too
+		}
+		return w
 	case countKills(tries) >= min(3, s.rounds()) && countGood(tries) <= countKills(tries):
 		return s.altered(tries)
 	case n.Arrived == 0 && countGood(tries) == 0 && s.impostor():

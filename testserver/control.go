@@ -38,6 +38,6 @@ func answerTag(s *gate.Session, c wire.Carrier, question wire.Tag, arrived wire.
 // back sends an answer to the source of what arrived, from the address that was asked (F28).
 func back(h *Host, c sock.Conn, arrived wire.Sighting) func(*gate.Session, []byte) (wire.Sighting, string) {
 	return func(s *gate.Session, message []byte) (wire.Sighting, string) {
-		return h.Send(s, c, sock.Out{Dst: arrived.Src, Src: arrived.Dst.Addr(), Payload: message})
+		return h.Send(s, c, sock.Out{Dst: arrived.Src, Src: arrived.Dst.Addr(), DF: true, Payload: message})
 	}
 }

@@ -40,7 +40,7 @@ func transcriptV1() []Message {
 		}},
 		{Declare: &Declare{Conversation: "gre-1", Protocol: "gre", Carriers: []Carrier{CarrierControl, CarrierPPTP, CarrierGRE, CarrierGREv1}}},
 		{Ready: &Ready{Conversation: "gre-1", Refused: "state-clash", Why: "another run holds it"}},
-		{Saw: &Saw{Conversation: "gre-1", Exchange: 0xffffffff, Began: true, Arrived: fullSighting(), Replied: NotSeen(), Silent: "replay"}},
+		{Saw: &Saw{Conversation: "gre-1", Exchange: 0xffffffff, Began: true, Arrived: fullSighting(), Replied: NotSeen(), ICV: "valid", Silent: "replay"}},
 		{Stray: &Stray{Carrier: CarrierGREv1, Arrived: fullSighting()}},
 		{Finish: &Finish{Conversation: "gre-1"}},
 		{Settled: &Settled{Conversation: "gre-1", Carriers: carriers}},
