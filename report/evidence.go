@@ -83,8 +83,8 @@ func sayChance(a args, _ facts) string {
 	default:
 		chance = "1 in " + thousands(round(1/p))
 	}
-	return fmt.Sprintf("The chance that this is only ordinary packet loss is %s: of %s in the same time, %.0f went lost.",
-		chance, count(a.count("control"), "control packet", "control packets"), a.count("lost"))
+	return fmt.Sprintf("The chance that this is only ordinary packet loss is %s: of %s in the same time, %.0f%s lost.",
+		chance, count(a.count("control"), "control packet", "control packets"), a.count("lost"), were(a.count("lost")))
 }
 
 // round keeps two digits: a chance is no exact thing.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -22,6 +23,9 @@ type facts struct {
 	port      int                // of UDP, at the server; 0 if there is none
 	beside    map[string]outcome // how the run's protocols fared
 	behindNAT bool
+	server    netip.Addr
+	os        string
+	literal   string          // the server's address, if the connection string has no name
 	told      map[string]bool // hints that were told before
 }
 
@@ -29,7 +33,7 @@ type facts struct {
 //
 //	title   "PPTP"; "vpncheck" where the whole run is spoken of
 //	untried "PPTP was not tried", or "Nothing was tried"
-//	during  "PPTP was being tried", or "the check was under way"
+//	while   "while PPTP was being tried", "before PPTP was tried", or "while the check was under way"
 //	decided "PPTP", or "everything"
 //	stuck   "At the tunnel (GRE), PPTP", or "GRE" where there is but one stage
 //	gre     "GRE packets, in which PPTP carries its data,", or "GRE packets" of GRE itself
@@ -43,20 +47,24 @@ type facts struct {
 //	silent  why our own server kept silent, or empty
 //	from    " at 192.0.2.1", or empty
 //	local   the laptop's address, or "this laptop's address"
-//	portal  " at http://...", or empty
+//	portal  " at http://...", or empty; open is the address alone
 //	port    "UDP port 500", or "a UDP port"
 //	use     a sentence on what the port is for, or empty
 //	phone   a sentence on phones that hold it, or empty
 //	natt    a sentence on NAT-T for those who have no plain ESP, or empty
 //	via4500 a sentence on NAT-T for those whose IKE does not get through, or empty
-var placeholders = []string{"title", "untried", "during", "decided", "stuck", "gre", "tries", "server", "why", "hint", "vpn", "change", "after",
-	"silent", "from", "local", "portal", "port", "use", "phone", "natt", "via4500"}
+//	other   "IKEv2, OpenVPN or WireGuard": what may work here, in few words; instead says more of it, nonipsec leaves IPsec out
+//	an      "A" or "An", before the title
+//	packets "IP protocol 47 (GRE)", or "UDP from port 500": what a firewall must let in; out is what it must let out
+//	rule    " With ufw: ... .", or empty
+var placeholders = []string{"title", "untried", "while", "decided", "stuck", "gre", "tries", "server", "why", "hint", "vpn", "change", "after",
+	"silent", "from", "local", "portal", "port", "use", "phone", "natt", "via4500", "other", "instead", "nonipsec", "an", "packets", "rule", "open", "out"}
 
 func newFacts(title string) facts {
 	fa := facts{title: title, fill: make(map[string]string), blind: make(map[string]bool)}
 	fa.fill["title"] = title
 	fa.fill["untried"] = title + " was not tried"
-	fa.fill["during"] = title + " was being tried"
+	fa.fill["while"] = "while " + title + " was being tried"
 	fa.fill["decided"] = title
 	fa.fill["stuck"] = title
 	fa.fill["gre"] = "GRE packets"
@@ -66,6 +74,9 @@ func newFacts(title string) facts {
 	fa.fill["server"] = "the server"
 	fa.fill["local"] = "this laptop's address"
 	fa.fill["port"] = "a UDP port"
+	fa.fill["an"] = an(title)
+	fa.fill["packets"], fa.fill["out"] = title, title
+	fa.fill["other"], fa.fill["instead"], fa.fill["nonipsec"] = setting{}.other(), setting{}.instead(), setting{}.nonIPsec()
 	return fa
 }
 
@@ -73,7 +84,7 @@ func newFacts(title string) facts {
 func wholeRun(c probe.Circumstances) facts {
 	fa := newFacts("vpncheck")
 	fa.fill["untried"] = "Nothing was tried"
-	fa.fill["during"] = "the check was under way"
+	fa.fill["while"] = "while the check was under way"
 	fa.fill["decided"] = "everything"
 	fa.circumstances(c)
 	return fa
@@ -102,6 +113,9 @@ func gather(info probe.Info, f probe.Finding, o probe.Observation, s setting) fa
 		fa.blind[e.ID] = e.Arrived.State == wire.Blind && e.Returned.State != wire.Seen
 	}
 	fa.in(s)
+	if f.Verdict == probe.Untested {
+		fa.fill["while"] = "before " + fa.title + " was tried"
+	}
 	if len(o.Exchanges) > 0 {
 		fa.fill["untried"] = fa.title + " could be tried only in part"
 	}
@@ -114,13 +128,17 @@ func gather(info probe.Info, f probe.Finding, o probe.Observation, s setting) fa
 	return fa
 }
 
-func (fa facts) circumstances(c probe.Circumstances) {
+func (fa *facts) circumstances(c probe.Circumstances) {
 	switch {
 	case c.Server.Host != "":
 		fa.fill["server"] = Clean(c.Server.Host, 80)
+		if a, err := netip.ParseAddr(strings.Trim(c.Server.Host, "[]")); err == nil {
+			fa.literal = a.Unmap().String()
+		}
 	case c.Server.Address.IsValid():
 		fa.fill["server"] = c.Server.Address.String()
 	}
+	fa.server, fa.os = c.Server.Address.Unmap(), c.Laptop.OS
 	if c.Laptop.Local.IsValid() {
 		fa.fill["local"] = c.Laptop.Local.String()
 	}
@@ -144,7 +162,7 @@ func (fa facts) said(a args) {
 		fa.fill["hint"] = " To allow it: " + strings.TrimRight(hint, ". ") + "."
 	}
 	if portal := a.text("sign_in", 120); portal != "" {
-		fa.fill["portal"] = " at " + portal
+		fa.fill["portal"], fa.fill["open"] = " at "+portal, portal
 	}
 }
 
@@ -173,9 +191,7 @@ func (fa *facts) add(e probe.Evidence, f probe.Finding) {
 			fa.fill["after"] = fmt.Sprintf(" after %s", plural(n, "answer"))
 		}
 	case probe.EvStranger:
-		if from := a.text("from", 60); from != "" {
-			fa.fill["from"] = " (it came from " + from + ")"
-		}
+		fa.fill["from"] = fa.whose(a.text("from", 60))
 	case probe.EvChange:
 		field := a.text("field", 40)
 		switch {
@@ -228,6 +244,18 @@ func (fa facts) stage(id string) string {
 		return t
 	}
 	return Clean(id, 40)
+}
+
+// whose says where an answer came from that was not the server's. One with the server's own address is told as such.
+func (fa facts) whose(from string) string {
+	at, err := netip.ParseAddrPort(from)
+	switch {
+	case from == "":
+		return ""
+	case err == nil && at.Addr().Unmap() == fa.server, from == fa.server.String():
+		return ", in the server's name"
+	}
+	return " (it came from " + from + ")"
 }
 
 func plural(n float64, noun string) string {

@@ -16,12 +16,16 @@ var importance = []string{"natt", "ike", "esp", "l2tp", "pptp", "gre", "ah"}
 // headline says what works and, for the most important reasons, why the rest does not; and the first thing to do.
 func headline(sorted map[outcome][]Protocol, s setting) (text, advice string) {
 	does := " does not work: "
-	if ok := titles(sorted[works]); len(ok) > 0 {
+	full, stands := standIns(sorted[works])
+	if ok := titles(full); len(ok) > 0 {
 		text = verb(ok, " works.", " work.")
 		does = " does not: "
-		if len(sorted[fails])+len(sorted[undecided]) == 0 {
-			text = verb(ok, " works", " work") + " through this router and internet provider."
+		if len(sorted[fails])+len(sorted[undecided])+len(stands) == 0 {
+			text = verb(ok, " works", " work") + s.through() + "."
 		}
+	}
+	for _, p := range stands {
+		text = join(text, p.standsIn())
 	}
 	failing, open := groups(sorted[fails], s), groups(sorted[undecided], s)
 	all := slices.Concat(failing, open)
@@ -35,10 +39,19 @@ func headline(sorted map[outcome][]Protocol, s setting) (text, advice string) {
 		text = join(text, verb(titles(g.members), says, plurals[says])+g.words.Short+".")
 	}
 	text = join(text, rest(all[min(told, len(all)):]))
-	if as := titles(sorted[expected]); len(as) > 0 {
+	if as := titles(sorted[expected]); len(as) > 0 && len(failing) == 0 {
 		text = join(text, verb(as, " cannot", " cannot")+" work behind a NAT, and hardly any VPN needs it.")
 	}
-	return text, do(all)
+	text = join(text, s.l2tpInIPsec())
+	switch {
+	case len(all) > 0:
+		return text, do(all)
+	case len(stands) > 0:
+		return text, standsInAdvice(stands)
+	case len(sorted[works]) == 0 && len(sorted[expected]) > 0:
+		return text, "Nothing: hardly any VPN uses AH, and one that does can use ESP with NAT-T instead."
+	}
+	return text, cmp.Or(lineAdvice(s.circumstances.Control), "If your VPN still fails, look at its server, password and settings.")
 }
 
 // rest names what has found no place for its reason.
@@ -63,7 +76,7 @@ func do(gs []group) string {
 			return capital(g.words.Do) + "."
 		}
 	}
-	return "If your VPN still fails, look at its server, password and settings."
+	return "Run the check again."
 }
 
 var plurals = map[string]string{

@@ -21,6 +21,7 @@ var (
 	ErrNotReport = errors.New("this is JSON, but not a report of vpncheck")
 	ErrNewer     = errors.New("this report was made by a newer version of vpncheck")
 	ErrTooLarge  = errors.New("this is larger than any report")
+	ErrLocal     = errors.New("this file describes one computer only: it was made without a connection string; there is no report to show")
 )
 
 // Read reads a report. Fields that this version does not know are ignored.
@@ -56,6 +57,9 @@ func Read(r io.Reader) (Report, error) {
 func readable(schema string) error {
 	name, version, _ := strings.Cut(schema, "/")
 	ours, want, _ := strings.Cut(Schema, "/")
+	if name == "vpncheck-local" {
+		return ErrLocal
+	}
 	if name != ours {
 		return ErrNotReport
 	}

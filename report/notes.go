@@ -70,12 +70,7 @@ func sayOutage(a args, _ facts) string {
 	if n == 0 {
 		return "The line was dead for a while during the check. What was tried then does not count."
 	}
-	times := "once"
-	if n > 1 {
-		times = fmt.Sprintf("%.0f times", n)
-	}
-	return fmt.Sprintf("The line was dead %s during the check, for %s in all. What was tried then does not count.", times,
-		seconds(a.count("seconds")))
+	return fmt.Sprintf("During the check the line was dead %s. What was tried then does not count.", dead(n, a.count("seconds")))
 }
 
 func sayLoss(a args, _ facts) string {
@@ -83,13 +78,7 @@ func sayLoss(a args, _ facts) string {
 	if sent == 0 {
 		return "The line loses packets."
 	}
-	percent := lost / sent * 100
-	digits := 0
-	if percent < 10 {
-		digits = 1
-	}
-	number := strings.TrimSuffix(strconv.FormatFloat(percent, 'f', digits, 64), ".0")
-	return fmt.Sprintf("The line lost %s%% of the control packets (%.0f of %.0f).", number, lost, sent)
+	return fmt.Sprintf("The line lost %s of the control packets (%.0f of %.0f).", percent(lost, sent), lost, sent)
 }
 
 func sayNoNAT(a args, _ facts) string {
@@ -137,10 +126,11 @@ func count(n float64, one, more string) string {
 }
 
 func seconds(s float64) string {
-	if s == 1 {
+	text := strings.TrimSuffix(strconv.FormatFloat(s, 'f', 1, 64), ".0")
+	if text == "1" {
 		return "1 second"
 	}
-	return strings.TrimSuffix(strconv.FormatFloat(s, 'f', 1, 64), ".0") + " seconds"
+	return text + " seconds"
 }
 
 // thousands writes a whole number with commas.

@@ -129,7 +129,7 @@ func protocol(p probe.Probe, f probe.Finding, o probe.Observation, s setting) Pr
 	}
 	out := Protocol{
 		ID: f.Protocol, Title: info.Title, Verdict: f.Verdict, Reason: f.Reason, Sentence: w.Sentence, Stage: f.Stage,
-		Parts: parts(f, o, fa), Next: w.Next, Weak: weak(info), Observation: o,
+		Parts: parts(f, o, fa), Next: w.Next, Weak: weak(info, s), Observation: o,
 	}
 	for _, e := range f.Because {
 		out.Because = append(out.Because, Note{e.Reason, e.Args, evidence(e.Reason, fa.visible(e.Args, e.Exchanges), fa), e.Exchanges})
@@ -168,12 +168,12 @@ func parts(f probe.Finding, o probe.Observation, fa facts) []Part {
 	return out
 }
 
-func weak(info probe.Info) string {
+func weak(info probe.Info, s setting) string {
 	if info.Weak == "" {
 		return ""
 	}
 	why := strings.TrimRight(Clean(info.Weak, 300), ". ")
-	return capital(why) + ". Use IKEv2, OpenVPN or WireGuard instead: they are safe and need no passthrough in the router."
+	return capital(why) + ". Use " + s.instead() + " instead: safe, and without need of a passthrough in the router."
 }
 
 // ExitCode is the exit status of a run: 0 what was asked works, 3 something does not work, 4 something could not be decided or no

@@ -12,13 +12,15 @@ import (
 type setting struct {
 	circumstances probe.Circumstances
 	beside        map[string]outcome // how the run's protocols fared, by id
+	asked         map[string]bool    // those that were tried
 	told          map[string]bool    // what would allow a thing is told once, not with each protocol
 }
 
 func settingOf(c probe.Circumstances, fs []probe.Finding) setting {
-	s := setting{c, make(map[string]outcome), make(map[string]bool)}
+	s := setting{c, make(map[string]outcome), make(map[string]bool), make(map[string]bool)}
 	for _, f := range fs {
 		s.beside[f.Protocol] = kind(f.Verdict, f.Reason)
+		s.asked[f.Protocol] = f.Verdict != probe.Untested
 	}
 	return s
 }
@@ -45,10 +47,11 @@ func (s setting) tell(f probe.Finding, o probe.Observation) {
 // in puts facts into their setting.
 func (fa *facts) in(s setting) {
 	fa.beside, fa.told = s.beside, s.told
-	local, seen := s.circumstances.Laptop.Local.Unmap(), s.circumstances.Server.Client.Addr().Unmap()
-	fa.behindNAT = local.IsValid() && seen.IsValid() && local != seen
+	fa.behindNAT = s.nat() == isNAT
 	fa.circumstances(s.circumstances)
 	fa.fill["natt"], fa.fill["via4500"] = fa.natt(), fa.viaNATT()
+	fa.letIn()
+	fa.fill["other"], fa.fill["instead"], fa.fill["nonipsec"] = s.other(), s.instead(), s.nonIPsec()
 }
 
 // at takes up the server's UDP port.
@@ -59,6 +62,7 @@ func (fa *facts) at(port float64) {
 	fa.port = int(port)
 	fa.fill["port"] = fmt.Sprintf("UDP port %d", fa.port)
 	fa.fill["use"], fa.fill["phone"] = portWords[fa.port].use, portWords[fa.port].phone
+	fa.letIn()
 }
 
 // remarkable is the evidence that people should read even where the protocol works.

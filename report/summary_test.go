@@ -70,7 +70,7 @@ func TestHeadline(t *testing.T) {
 			[]Protocol{p("ESP", probe.BlockedOut, probe.ESPOutDropped), p("AH", probe.BlockedOut, probe.AHOutDropped),
 				at(500, p("IKE", probe.BlockedOut, probe.UDPPortDropped)), p("NAT-T", probe.Passed, "")}},
 		{"NAT-T does not work: UDP port 4500 is blocked on the way. IKE does not work: UDP port 500 is blocked on the way. " +
-			"L2TP does not work: UDP port 1701 is blocked on the way. PPTP does not work either. GRE is not known.",
+			"L2TP does not work: UDP port 1701 is blocked on the way. PPTP does not work either. GRE is not known. L2TP/IPsec and IKEv2 VPNs fail here.",
 			[]Protocol{p("PPTP", probe.BlockedBack, probe.NoPPTPHelper), p("GRE", probe.Untested, probe.OSRefuses),
 				at(500, p("IKE", probe.BlockedOut, probe.UDPPortDropped)), at(1701, p("L2TP", probe.BlockedOut, probe.UDPPortDropped)),
 				at(4500, p("NAT-T", probe.BlockedOut, probe.UDPPortDropped))}},

@@ -68,7 +68,7 @@ func (w Words) with(fa facts) Words {
 var verdictWords = map[probe.Verdict]Words{
 	probe.Passed: {
 		Short:    "everything gets through",
-		Sentence: "A {title} conversation got through to the server and its answers came back, round after round{tries}.",
+		Sentence: "{an} {title} conversation got through to the server and its answers came back, round after round{tries}.",
 	},
 	probe.Altered: {
 		Short:    "the packets are changed on the way",

@@ -56,18 +56,22 @@ var ipsecWords = map[probe.Reason]Words{
 	},
 }
 
+var missesNoESP = Words{
+	Do: "nothing, as a rule: NAT-T works, which IPsec uses behind a NAT",
+	Next: "Nothing: NAT-T gets through. This laptop is behind a NAT, so IPsec uses NAT-T and does not miss plain ESP. Should your VPN insist on " +
+		"plain ESP, switch on \"IPsec passthrough\" in your router.",
+}
+
 // besideNATT are better words where NAT-T is known to work and the laptop is behind a NAT.
 var besideNATT = map[probe.Reason]Words{
-	probe.ESPOutDropped:  {Do: "nothing, as a rule: NAT-T works, which IPsec uses behind a NAT"},
-	probe.ESPBackDropped: {Do: "nothing, as a rule: NAT-T works, which IPsec uses behind a NAT"},
+	probe.ESPOutDropped:  missesNoESP,
+	probe.ESPBackDropped: missesNoESP,
 	probe.StateClash:     {Do: "wait ten minutes and run the check again; NAT-T works in any case"},
 }
 
 // natt says what the fate of NAT-T means for the other protocols of IPsec; empty where it was not asked, or without an answer.
 func (fa facts) natt() string {
 	switch {
-	case fa.beside["natt"] == works && fa.behindNAT:
-		return " NAT-T gets through here, and this laptop is behind a NAT: IPsec uses NAT-T then, and does not miss plain ESP."
 	case fa.beside["natt"] == works:
 		return " NAT-T gets through here: if your VPN connects but carries no data, switch on \"force UDP encapsulation\" in it."
 	case fa.beside["natt"] == fails:

@@ -22,15 +22,15 @@ var networkWords = map[probe.Reason]Words{
 			"most likely the PPTP helper of your router, or of your internet provider. A real VPN client throws such packets away.",
 		Do: "update your router's firmware; if that fails, use another VPN",
 		Next: "Update the firmware of your router. If that does not help, use another router, or a VPN type that needs no help from it: " +
-			"IKEv2, OpenVPN or WireGuard.",
+			"{instead}.",
 	},
 	probe.AddressesDiffer: {
 		Short: "set-up and data come from different addresses",
 		Sentence: "The set-up and the data of one {title} connection reach the server from different public addresses. A real VPN server cannot " +
 			"tell that they belong together. Internet providers that share addresses among customers do this.",
 		Do: "ask your internet provider for a public IPv4 address of your own",
-		Next: "Ask your internet provider for a public IPv4 address of your own, or use a VPN type that has but one part: IPsec with " +
-			"NAT-T, OpenVPN or WireGuard.",
+		Next: "Ask your internet provider for a public IPv4 address of your own, or use a VPN type that has but one part: " +
+			"{instead}.",
 	},
 	// blocked-out
 	probe.TCPReset: {
@@ -61,9 +61,9 @@ var networkWords = map[probe.Reason]Words{
 		Short: "GRE packets do not reach the server",
 		Sentence: "{gre} do not reach the server{tries}, though GRE has reached it within the last day. Your router or your " +
 			"internet provider drops them.",
-		Do: "allow GRE in your router, or use IKEv2, OpenVPN or WireGuard",
+		Do: "allow GRE in your router, or use {other}",
 		Next: "Look in your router for \"PPTP passthrough\" or a firewall rule about GRE (IP protocol 47), and allow it. Mobile and shared " +
-			"connections often cannot carry GRE at all: then only a VPN without it helps, such as IKEv2, OpenVPN or WireGuard.",
+			"connections often cannot carry GRE at all: then only a VPN without it helps, such as {instead}.",
 	},
 	probe.NoArrival: {
 		Short:    "nothing of it reaches the server",
@@ -76,8 +76,8 @@ var networkWords = map[probe.Reason]Words{
 		Short:    "this laptop itself refuses to send",
 		Sentence: "This laptop refused to send {title} packets; they never left it.{why} Its own firewall or security software does that.",
 		Do:       "allow {title} in this laptop's firewall or security software",
-		Next: "Allow outgoing {title} in the firewall or security software of this laptop, or switch that off while you run the check again. " +
-			"The router is not to blame for this.",
+		Next: "Let {out} to {server} out in the firewall or security software of this laptop (on Linux: ufw, firewalld or nftables), or switch " +
+			"that off while you run the check again. The router is not to blame for this.",
 	},
 	tooBig: {
 		Short:    "packets are too big for this laptop's network",
@@ -92,7 +92,7 @@ var networkWords = map[probe.Reason]Words{
 			"call number, so your router cannot tell whose the answers are: its PPTP passthrough is off or missing.",
 		Do: "switch on \"PPTP passthrough\" in your router, or use another VPN",
 		Next: "Switch on \"PPTP passthrough\" (also called \"VPN passthrough\" or \"PPTP ALG\") in your router and restart it. If there is no such " +
-			"setting, use a VPN type that needs no help from the router: IKEv2, OpenVPN or WireGuard. A second router, if there is one, needs " +
+			"setting, use a VPN type that needs no help from the router: {instead}. A second router, if there is one, needs " +
 			"the same.",
 	},
 	probe.SecondNATNoHelper: {
@@ -109,7 +109,7 @@ var networkWords = map[probe.Reason]Words{
 			"internet provider drops them.",
 		Do: "allow GRE in your router's firewall, or use another VPN",
 		Next: "Look in your router for \"PPTP passthrough\" and for a firewall rule about GRE (IP protocol 47), and allow it. If neither helps, " +
-			"use a VPN type that needs no GRE: IKEv2, OpenVPN or WireGuard.",
+			"use a VPN type that needs no GRE: {instead}.",
 	},
 	probe.NoReturn: {
 		Short:    "the answers do not come back",
@@ -122,9 +122,9 @@ var networkWords = map[probe.Reason]Words{
 		Short: "this laptop itself drops the answers",
 		Sentence: "{title} reaches the server, and the answers come back as far as this laptop's network card. There the laptop's own firewall or " +
 			"security software drops them{tries}.",
-		Do: "allow {title} in this laptop's firewall or security software",
-		Next: "Allow incoming answers of {title} in the firewall or security software of this laptop, or switch that off while you run the check " +
-			"again. The router is not to blame for this.",
+		Do: "let in {packets} in this laptop's firewall",
+		Next: "Let in {packets} from {server} in the firewall or security software of this laptop, or switch that off while you run the check " +
+			"again.{rule} The router is not to blame for this.",
 	},
 	// stalled
 	probe.StoppedAfterN: {

@@ -10,7 +10,8 @@ var sessionWords = map[probe.Reason]Words{
 	probe.UnknownHost: {
 		Short:    "the name {server} is not known",
 		Sentence: "The name of the test server ({server}) could not be turned into an address.{why}",
-		Do:       "check the connection string; see that web pages open here",
+		Do:       "see that web pages open here; ask for the server's right name",
+		Next:     "See that web pages open here. Ask whoever gave you the connection string whether the server's name is right.",
 	},
 	probe.NoAddress: {
 		Short:    "{server} has no address of the kind asked for",

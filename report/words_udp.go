@@ -30,13 +30,13 @@ var udpWords = map[probe.Reason]Words{
 			"packets{tries}. A VPN then connects, and carries no data.",
 		Do: "update your router's firmware; else use OpenVPN or WireGuard",
 		Next: "Update the firmware of your router. If that does not help, the device may be your internet provider's: tell them that UDP packets " +
-			"with checksum 0 are lost (RFC 3948), or use a VPN of another kind, such as OpenVPN or WireGuard.",
+			"with checksum 0 are lost (RFC 3948), or use a VPN of another kind, such as {nonipsec}.",
 	},
 	probe.StateClash: {
 		Short: "another device may hold the place in the router",
-		Sentence: "{title} gets no answer from the server's first address{tries}, but from its second it does. So it is not blocked. Most likely " +
-			"another device behind your router used {title} with the same server in the last ten minutes, and the router still keeps the place " +
-			"for that one; so it does when this laptop has changed from Wi-Fi to cable.",
+		Sentence: "{title} gets through with the server's second address, but not with its first{tries}. So {title} as such is not blocked. Most " +
+			"likely another device behind your router used it with the same server in the last ten minutes, and the router still keeps the " +
+			"place for that one; so it does when this laptop has changed from Wi-Fi to cable.",
 		Do: "wait ten minutes, or restart the router, and run the check again",
 		Next: "Wait ten minutes, or restart the router, and run the check again. Two devices that use {title} with the same server will always meet " +
 			"this; VPNs over UDP, such as IPsec with NAT-T, do not.",
@@ -71,7 +71,7 @@ var portWords = map[int]struct {
 		Words: Words{
 			Do: "allow UDP port 4500 in your router, or use OpenVPN or WireGuard",
 			Next: "Look in your router for a firewall or passthrough setting about IPsec or UDP port 4500, and allow it. If there is none, ask your " +
-				"internet provider, or use a VPN of another kind, such as OpenVPN or WireGuard.",
+				"internet provider, or use a VPN of another kind, such as {nonipsec}.",
 		},
 	},
 	1701: {
@@ -100,6 +100,15 @@ func (w Words) better(r probe.Reason, fa facts) Words {
 		w = w.over(portWords[fa.port].Words)
 	case fa.port == 500:
 		w = w.over(ikeAltered[r])
+	case r == probe.StateClash && fa.title == "AH" && fa.behindNAT:
+		w.Do = "nothing: AH cannot work behind a NAT anyway"
+		w.Next = "Nothing: AH cannot work behind a NAT anyway, and hardly any VPN uses it."
+		return w
+	case r == probe.NoAddress && fa.literal != "":
+		w = w.over(literalWords(fa.literal))
+	}
+	if fa.fill["portal"] != "" && r == probe.CaptivePortal {
+		w.Next = "Open {open}, sign in or accept the terms, and run the check again."
 	}
 	if fa.beside["natt"] == works && fa.behindNAT {
 		w = w.over(besideNATT[r])

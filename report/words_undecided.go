@@ -49,12 +49,12 @@ var undecidedWords = map[probe.Reason]Words{
 	},
 	probe.SessionLost: {
 		Short:    "the connection to the test server was lost",
-		Sentence: "The connection to {server} was lost while {during}, so what was seen cannot be trusted.{why}",
-		Do:       "run the check again when the internet connection is steady",
+		Sentence: "The connection to {server} ended {while}. Either the server was stopped or the line broke.",
+		Do:       "run the check again; if it stays, ask whether the server still runs",
 	},
 	probe.AddressChanged: {
 		Short:    "this laptop changed its network during the check",
-		Sentence: "This laptop changed its address or its network while {during}, so what was seen belongs to two networks.",
+		Sentence: "This laptop changed its address or its network {while}, so what was seen belongs to two networks.",
 		Do:       "run the check again and stay on one network until it has ended",
 	},
 	probe.Interrupted: {

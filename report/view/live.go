@@ -3,6 +3,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/fatih/color"
 
@@ -16,6 +17,9 @@ func Verdict(w io.Writer, title string, f probe.Finding, o Options) error {
 	text := ""
 	if f.Verdict != probe.Passed && !report.Expected(f.Verdict, f.Reason) {
 		text = report.Explain(title, f).Short
+	}
+	if strings.Contains(text, words(f.Verdict, f.Reason)) { // it would be said twice
+		text = ""
 	}
 	p.para(0, 2, fmt.Sprintf("%s: %s [%s]", title, words(f.Verdict, f.Reason), f.Verdict), text, color.Bold, paint(f.Verdict, f.Reason))
 	return p.err

@@ -25,6 +25,9 @@ type page struct {
 	width int
 	color bool
 	err   error // the first
+	lines int   // written so far
+	// explained are the protocols whose reason and advice stand on the page in full.
+	explained []report.Protocol
 }
 
 func newPage(w io.Writer, o Options) *page {
@@ -39,6 +42,7 @@ func newPage(w io.Writer, o Options) *page {
 func (p *page) blank() { p.write("\n") }
 
 func (p *page) write(s string) {
+	p.lines += strings.Count(s, "\n")
 	if p.err == nil {
 		_, p.err = io.WriteString(p.w, s)
 	}
@@ -47,7 +51,11 @@ func (p *page) write(s string) {
 // para prints label and text as one paragraph, `indent` from the edge, further lines `hang` further in. The label, which may be the whole
 // of it, is painted.
 func (p *page) para(indent, hang int, label, text string, paint ...color.Attribute) {
-	label, text = report.Clean(label, 200), report.Clean(text, maxParagraph)
+	limit := 200
+	if text == "" {
+		limit = maxParagraph
+	}
+	label, text = report.Clean(label, limit), report.Clean(text, maxParagraph)
 	whole := strings.TrimSpace(label + " " + text)
 	left := len(strings.Join(strings.Fields(label), " ")) // octets of the label that are still to be painted
 	for i, line := range wrap(whole, p.width-indent, p.width-indent-hang) {

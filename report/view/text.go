@@ -6,6 +6,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,9 +30,9 @@ func Text(w io.Writer, r report.Report, o Options) error {
 	if nothing(r) {
 		p.notTried(r)
 	} else {
-		for i, x := range r.Protocols {
+		for _, x := range r.Protocols {
 			p.blank()
-			p.protocol(r, i, o)
+			p.protocol(x, o)
 			if o.Verbose {
 				p.because(x)
 				p.exchanges(r, x)
@@ -43,8 +44,15 @@ func Text(w io.Writer, r report.Report, o Options) error {
 		p.control(r)
 	}
 	p.foot(r)
+	if p.lines > onePage && !o.Verbose {
+		p.blank()
+		p.summary(r)
+	}
 	return p.err
 }
+
+// onePage is how many lines may stand below the summary before it is repeated at the end, where a terminal stops.
+const onePage = 40
 
 func (p *page) summary(r report.Report) {
 	p.para(0, 0, r.Summary.Headline, "", color.Bold)
@@ -76,7 +84,6 @@ func (p *page) notTried(r report.Report) {
 	p.blank()
 	for _, x := range r.Protocols {
 		p.verdict(x)
-		p.weak(x)
 	}
 	if len(r.Notes) > 1 {
 		p.notes(r.Notes[1:])
@@ -84,11 +91,10 @@ func (p *page) notTried(r report.Report) {
 }
 
 // protocol tells in full what does not work. What works takes few lines.
-func (p *page) protocol(r report.Report, i int, o Options) {
-	x := r.Protocols[i]
+func (p *page) protocol(x report.Protocol, o Options) {
 	p.verdict(x)
 	if x.Verdict != probe.Passed || o.Verbose {
-		p.why(x, r.Protocols[:i], o)
+		p.why(x, o)
 	}
 	for _, text := range x.Remarks {
 		p.para(2, 2, "Note:", text, color.Bold)
@@ -98,18 +104,24 @@ func (p *page) protocol(r report.Report, i int, o Options) {
 	p.translation(x, o)
 }
 
-// why tells the reason and what to do, but nothing twice.
-func (p *page) why(x report.Protocol, earlier []report.Protocol, o Options) {
-	for _, e := range earlier {
-		same := e.Verdict == x.Verdict && e.Reason == x.Reason
-		if same && !o.Verbose && (e.Sentence == x.Sentence || x.Verdict == probe.Untested && len(x.Observation.Exchanges) == 0) {
+// why tells the reason and what to do, but nothing twice: it points to the protocol that has the text.
+func (p *page) why(x report.Protocol, o Options) {
+	for _, e := range p.explained {
+		switch {
+		case e.Reason != x.Reason || o.Verbose:
+			continue
+		case slices.Contains(wholeRun, x.Reason) && x.Verdict == probe.Untested:
+			p.para(2, 2, "", "It was not tried any more, for the same reason as "+e.Name()+".")
+			return
+		case slices.Contains(wholeRun, x.Reason),
+			e.Verdict == x.Verdict && (e.Sentence == x.Sentence || x.Verdict == probe.Untested && len(x.Observation.Exchanges) == 0):
 			p.para(2, 2, "", "For the same reason as "+e.Name()+".")
 			return
 		}
 	}
 	p.para(2, 0, "", x.Sentence)
 	next := x.Next
-	for _, e := range earlier {
+	for _, e := range p.explained {
 		if short := "The same as for " + e.Name() + "."; e.Next == x.Next && len(short) < len(next) && !o.Verbose {
 			next = short
 		}
@@ -117,7 +129,13 @@ func (p *page) why(x report.Protocol, earlier []report.Protocol, o Options) {
 	if next != "" {
 		p.para(2, 2, "Next:", next, color.Bold)
 	}
+	if next == x.Next {
+		p.explained = append(p.explained, x)
+	}
 }
+
+// wholeRun are the reasons that end a run: they are the same for all that it had not decided.
+var wholeRun = []probe.Reason{probe.SessionLost, probe.AddressChanged, probe.Interrupted, probe.TimeUp}
 
 func (p *page) verdict(x report.Protocol) {
 	title := x.Title

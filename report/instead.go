@@ -1,0 +1,106 @@
+package report
+
+import "strings"
+
+// What is known of a NAT on the way.
+type natState int
+
+const (
+	natUnknown natState = iota
+	isNAT
+	noNAT
+)
+
+func (s setting) nat() natState {
+	local, seen := s.circumstances.Laptop.Local.Unmap(), s.circumstances.Server.Client.Addr().Unmap()
+	switch {
+	case !local.IsValid() || !seen.IsValid():
+		return natUnknown
+	case local == seen:
+		return noNAT
+	}
+	return isNAT
+}
+
+// through says what it is that lets things pass.
+func (s setting) through() string {
+	if s.nat() == noNAT {
+		return " on this network"
+	}
+	return " through this router and internet provider"
+}
+
+func (s setting) noUDP() bool { return s.circumstances.Control.UDPFiltered() }
+
+// ikev2 says whether nothing in this run speaks against IKEv2: its first messages and NAT-T passed, or were not tried.
+func (s setting) ikev2() bool {
+	for _, id := range []string{"ike", "natt"} {
+		if s.asked[id] && s.beside[id] != works {
+			return false
+		}
+	}
+	return !s.noUDP()
+}
+
+// other names the kinds of VPN that may work here, in few words.
+func (s setting) other() string {
+	switch {
+	case s.noUDP():
+		return "OpenVPN over TCP"
+	case s.ikev2():
+		return "IKEv2, OpenVPN or WireGuard"
+	}
+	return "OpenVPN or WireGuard"
+}
+
+// instead names them, and says what this run knows of them.
+func (s setting) instead() string {
+	switch {
+	case s.noUDP():
+		return "OpenVPN over TCP (not tested here)"
+	case !s.ikev2():
+		return s.nonIPsec()
+	case s.asked["ike"] || s.asked["natt"]:
+		return "IKEv2, OpenVPN or WireGuard (the last two were not tested here)"
+	}
+	return "IKEv2, OpenVPN or WireGuard (not tested here)"
+}
+
+// nonIPsec are those of the kinds that are no IPsec.
+func (s setting) nonIPsec() string {
+	if s.noUDP() {
+		return "OpenVPN over TCP (not tested here)"
+	}
+	return "OpenVPN (over TCP if UDP is blocked) or WireGuard (not tested here)"
+}
+
+// l2tpInIPsec keeps the verdict on L2TP from being taken for one on L2TP/IPsec.
+func (s setting) l2tpInIPsec() string {
+	if _, ok := s.beside["l2tp"]; !ok {
+		return ""
+	}
+	ike, natt := s.beside["ike"] == fails, s.beside["natt"] == fails
+	who := ""
+	switch {
+	case natt && s.nat() != noNAT, ike && natt:
+		who = "L2TP/IPsec and IKEv2 VPNs fail here"
+	case ike:
+		who = "Most L2TP/IPsec and IKEv2 VPNs fail here"
+	case natt:
+		who = "L2TP/IPsec and IKEv2 VPNs may fail here"
+	default:
+		return ""
+	}
+	if s.beside["l2tp"] == works {
+		return who + ", whatever L2TP without IPsec does."
+	}
+	return who + "."
+}
+
+// an is the indefinite article before a title.
+func an(title string) string {
+	if title != "" && strings.ContainsRune("AEIO", rune(title[0])) || strings.HasPrefix(title, "L2TP") {
+		return "An"
+	}
+	return "A"
+}
