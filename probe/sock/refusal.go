@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // Reasons why a socket could not be opened: the question was not asked, which is "untested" and never "blocked".
@@ -33,7 +34,7 @@ func Refusal(err error) (reason, why, hint string, ok bool) {
 		why, hint = held(err)
 		return PortHeld, why, hint, true
 	case isAny(err, privilegeErrors):
-		return NoPrivilege, err.Error(), privilegeHint(runtime.GOOS, program()), true
+		return NoPrivilege, notAllowed(err), privilegeHint(runtime.GOOS, program()), true
 	case isAny(err, refusedErrors):
 		return OSRefuses, err.Error(), "", true
 	}
@@ -72,13 +73,39 @@ func privilegeHint(system, program string) string {
 	return "run with sudo"
 }
 
-// program is this program as a person would type it.
+// program is this program as a person would type it, wherever he is; setcap does not follow links.
 func program() string {
 	path, err := os.Executable()
 	if err != nil {
 		return "./vpncheck"
 	}
-	return "./" + filepath.Base(path)
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if strings.ContainsAny(path, " '\"$&;()*?\\`") && runtime.GOOS != "windows" {
+		return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+	}
+	return path
+}
+
+// notAllowed says without the names of system calls what this user may not open.
+func notAllowed(err error) string {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		if what, _, ok := strings.Cut(err.Error(), ": "); ok && strings.HasPrefix(what, "opening ") {
+			return what + " is not allowed for this user"
+		}
+		return err.Error()
+	}
+	switch {
+	case strings.HasPrefix(op.Net, "ip"):
+		return "opening a raw socket is not allowed for this user"
+	case strings.HasPrefix(op.Net, "udp") && op.Addr != nil:
+		return fmt.Sprintf("opening UDP port %d is not allowed for this user", localAddr(op.Addr).Port())
+	case strings.HasPrefix(op.Net, "tcp") && op.Addr != nil:
+		return fmt.Sprintf("opening TCP port %d is not allowed for this user", localAddr(op.Addr).Port())
+	}
+	return err.Error()
 }
 
 // held says who holds a port.
@@ -96,5 +123,9 @@ func held(err error) (why, hint string) {
 	if !ok {
 		return fmt.Sprintf("%s %d is held by another program", name, port), ""
 	}
-	return fmt.Sprintf("%s %d is held by %s", name, port, holder), fmt.Sprintf("stop %s while the test runs", holder)
+	why = fmt.Sprintf("%s %d is held by %s", name, port, holder)
+	if strings.HasSuffix(holder, fmt.Sprintf("(pid %d)", os.Getpid())) {
+		return why, "" // it is us
+	}
+	return why, fmt.Sprintf("stop %s while the test runs", holder)
 }
