@@ -36,7 +36,7 @@ It needs Linux, and either root or a system that allows user namespaces. Nothing
 Exit status:
   0    every verdict is the expected one
   1    could not run
-  2    wrong usage
+  2    wrong usage, or a file that cannot be read or written
   3    a verdict is not the expected one
   130  interrupted`,
 		Example: `  vpncheck demo
@@ -70,6 +70,9 @@ func (f *demoFlags) demo(cmd *cobra.Command) error {
 	if !ok {
 		return wrongUsage("see them all with: vpncheck demo --list", "there is no router %.40q", f.router)
 	}
+	if err := f.checkGiven(cmd); err != nil {
+		return err
+	}
 	if err := f.checkFamily(); err != nil {
 		return err
 	}
@@ -94,12 +97,11 @@ func (f *demoFlags) demo(cmd *cobra.Command) error {
 }
 
 func listRouters(w io.Writer) error {
+	l := &lines{w: w, width: looks(w).Width}
 	for _, r := range netlab.Routers() {
-		if _, err := fmt.Fprintf(w, "%-16s %s\n", r.Name, r.Says); err != nil {
-			return err
-		}
+		l.wrap(fmt.Sprintf("%-16s ", r.Name), 17, r.Says)
 	}
-	return nil
+	return l.err
 }
 
 // one shows one router.
@@ -130,6 +132,7 @@ func (f *demoFlags) one(ctx context.Context, router netlab.Router, out, errs io.
 	if err != nil {
 		return ended(ctx, err)
 	}
+	show.end(rep, interrupted(ctx))
 	if err := ev.end(); err != nil {
 		return err
 	}
@@ -157,11 +160,13 @@ func ended(ctx context.Context, err error) error {
 
 // draw shows what was built.
 func draw(w io.Writer, r netlab.Router, lab *netlab.Lab) {
-	fmt.Fprintf(w, "The demo's router: %s\n\n", r.Says)
+	l := &lines{w: w, width: looks(w).Width}
+	l.para("The demo's router: " + r.Says)
+	fmt.Fprintln(w)
 	fmt.Fprintf(w, "  laptop -------- router -------- ISP -------- server\n")
 	fmt.Fprintf(w, "  %-15s %-15s %-14s %s\n", lab.Addr(netlab.Laptop), lab.WAN(), fork(r), lab.Addr(netlab.Server))
 	if r.Neighbour {
-		fmt.Fprintf(w, "  %-31s  +-- neighbour %s proves first that packets reach the server\n", "", lab.Addr(netlab.Neighbour))
+		fmt.Fprintf(w, "  %-31s  +-- neighbour %s\n  %-31s      shows first that packets arrive\n", "", lab.Addr(netlab.Neighbour), "")
 	}
 	fmt.Fprintln(w)
 }

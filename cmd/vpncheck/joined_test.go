@@ -41,6 +41,7 @@ type joined struct {
 	server *sock.FakeHost
 	other  *sock.FakeHost
 	srv    *testserver.Server
+	state  *testserver.State
 	cs     wire.ConnString
 	moved  atomic.Bool // the laptop has another address by now
 }
@@ -79,7 +80,7 @@ func join(t *testing.T, route func(sock.FakePacket) []sock.FakePacket, f func(j 
 			t.Fatal(err)
 		}
 		defer j.srv.Close()
-		j.cs = state.ConnString(atServer.String(), 0)
+		j.state, j.cs = state, state.ConnString(atServer.String(), 0)
 		f(j)
 	})
 }

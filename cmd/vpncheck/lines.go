@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -10,9 +11,10 @@ import (
 
 // lines writes text that fits a screen.
 type lines struct {
-	w     io.Writer
-	width int
-	err   error
+	w      io.Writer
+	width  int
+	labels int // columns of a label, 17 if 0
+	err    error
 }
 
 func (l *lines) print(text string) {
@@ -23,7 +25,10 @@ func (l *lines) print(text string) {
 
 func (l *lines) para(text string) { l.wrap("", 0, text) }
 
-func (l *lines) field(label, text string) { l.wrap(fmt.Sprintf("  %-17s", label+":"), 19, text) }
+func (l *lines) field(label, text string) {
+	columns := cmp.Or(l.labels, 17)
+	l.wrap(fmt.Sprintf("  %-*s", columns, label+":"), 2+columns, text)
+}
 
 // wrap breaks text between words; the lines after the first are indented.
 func (l *lines) wrap(head string, indent int, text string) {

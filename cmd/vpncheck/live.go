@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"vpncheck/probe"
+	"vpncheck/report"
 	"vpncheck/report/view"
 )
 
@@ -20,11 +21,14 @@ type live struct {
 	percent  int
 	underway []string // titles
 	titles   map[string]string
+	said     bool // any verdict
+	verdicts map[string]probe.Verdict
+	held     []probe.Event // what no router can help comes last
 }
 
 func newLive(w io.Writer, o view.Options, probes []probe.Probe) *live {
 	_, moving := terminal(w)
-	l := &live{w: w, opts: o, moving: moving, titles: make(map[string]string)}
+	l := &live{w: w, opts: o, moving: moving, titles: make(map[string]string), verdicts: make(map[string]probe.Verdict)}
 	for _, p := range probes {
 		l.titles[p.Info().ID] = p.Info().Title
 	}
@@ -39,15 +43,48 @@ func (l *live) on(e probe.Event) {
 	case "percent":
 		l.percent = e.Percent
 	case "verdict":
-		l.clear()
-		if e.Finding != nil {
-			view.Verdict(l.w, l.title(e.Protocol), *e.Finding, l.opts)
+		switch {
+		case e.Finding == nil:
+		case report.Expected(e.Finding.Verdict, e.Finding.Reason):
+			l.held = append(l.held, e)
+		default:
+			l.verdict(e, l.opts)
 		}
 	case "done":
-		l.clear()
+		l.release()
 		return
 	}
 	l.line(fmt.Sprintf("%3d %%  %s", l.percent, strings.Join(l.underway, ", ")))
+}
+
+func (l *live) verdict(e probe.Event, o view.Options) {
+	l.clear()
+	view.Verdict(l.w, l.title(e.Protocol), *e.Finding, o)
+	l.said, l.verdicts[e.Protocol] = true, e.Finding.Verdict
+}
+
+// release shows what was held back, without the colours of a failure.
+func (l *live) release() {
+	l.clear()
+	plain := l.opts
+	plain.Color = false
+	for _, e := range l.held {
+		l.verdict(e, plain)
+	}
+	l.held = nil
+}
+
+// end says that the report counts, if the run ended early or the report says something else than the lines did.
+func (l *live) end(r report.Report, early bool) {
+	l.release()
+	for _, p := range r.Protocols {
+		if v, ok := l.verdicts[p.ID]; ok && v != p.Verdict {
+			early = true
+		}
+	}
+	if early && l.said {
+		fmt.Fprintln(l.w, "The run ended early: the report below counts, not these lines.")
+	}
 }
 
 func (l *live) title(id string) string {

@@ -93,15 +93,15 @@ func (l local) writeJSON(w io.Writer) error {
 	return enc.Encode(l)
 }
 
-const forIT = `
-To test the way through your router it takes a server at the other end. Send these five lines to whoever runs your VPN:
+const forIT = `To test the way through your router it takes a server at the other end. Send these five lines to whoever runs your VPN:`
 
-  1. Take any Linux server on the internet, with an address that no real VPN uses.
-  2. Let its firewalls, the provider's too, pass TCP 443, 1723, 8443, UDP 500, 1701, 4500, 8443, and IP protocols 47, 50, 51.
-  3. Put the program vpncheck on it and run: sudo ./vpncheck serve
-  4. Send me the line that it prints last, "vpncheck run vpncheck://..."; it is a secret, like a password.
-  5. I run that line on my computer behind my router and send you the report that comes out.
-`
+var fiveLines = []string{
+	`Take any Linux server on the internet, with an address that no real VPN uses.`,
+	`Let its firewalls, the provider's too, pass TCP 443, 1723, 8443, UDP 500, 1701, 4500, 8443, and IP protocols 47, 50, 51.`,
+	`Put the program vpncheck on it and run: sudo ./vpncheck serve`,
+	`Send me the line that it prints last, "sudo vpncheck run 'vpncheck://...'"; it is a secret, like a password.`,
+	`I run that line on my computer behind my router and send you the report that comes out.`,
+}
 
 func (l local) writeText(w io.Writer, o view.Options) error {
 	p := &lines{w: w, width: o.Width}
@@ -111,8 +111,27 @@ func (l local) writeText(w io.Writer, o view.Options) error {
 	for _, f := range l.fields() {
 		p.field(f[0], f[1])
 	}
-	p.print(forIT)
+	for _, hint := range l.hints() {
+		p.print("\nTo see it all:\n  " + hint + "\n") // unbroken: it is to be copied
+	}
+	p.print("\n")
+	p.para(forIT)
+	p.print("\n")
+	for i, line := range fiveLines {
+		p.wrap(fmt.Sprintf("  %d. ", i+1), 5, line)
+	}
 	return p.err
+}
+
+// hints are what would let us look where we could not.
+func (l local) hints() []string {
+	var out []string
+	for _, p := range l.Ports {
+		if !p.Looked && p.Hint != "" {
+			out = append(out, p.Hint)
+		}
+	}
+	return distinct(out)
 }
 
 // fields are what was found, a line each.
@@ -221,7 +240,7 @@ func (l local) portal() string {
 func portText(p witness.Port) string {
 	switch {
 	case !p.Looked:
-		return "not known: " + because(p.Why, p.Hint)
+		return "not known: " + plainly(p.Why)
 	case p.Held && p.Holder != "":
 		return "held by " + report.Clean(p.Holder, 60)
 	case p.Held:

@@ -5,8 +5,13 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"regexp"
 	"runtime/debug"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +26,7 @@ func main() {
 const exitCodes = `Exit status:
   0    what was asked works
   1    could not run
-  2    wrong usage, or a file that cannot be read
+  2    wrong usage, or a file that cannot be read or written
   3    something does not work
   4    something could not be decided, or there was no session with the server
   130  interrupted`
@@ -48,11 +53,34 @@ packets were changed on the way, who stopped it, and what to do.
 		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("vpncheck {{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return wrongUsage(`see "`+cmd.CommandPath()+` --help"`, "%w", err)
-	})
+	root.SetFlagErrorFunc(wrongFlag)
 	root.AddCommand(newRun(), newServe(), newReport(), newDemo())
 	return root
+}
+
+var flagInError = regexp.MustCompile(`for "(?:-\w, )?--([a-z-]+)" flag`)
+
+// wrongFlag says in words what is wrong with a flag or its value.
+func wrongFlag(cmd *cobra.Command, err error) error {
+	hint := `see "` + cmd.CommandPath() + ` --help"`
+	var bad interface{ GetValue() string }
+	name := flagInError.FindStringSubmatch(err.Error())
+	if !errors.As(err, &bad) || name == nil {
+		return wrongUsage(hint, "%w", err)
+	}
+	value := bad.GetValue()
+	switch f := cmd.Flags().Lookup(name[1]); {
+	case f == nil:
+	case f.Value.Type() == "duration":
+		days, err := strconv.ParseUint(strings.TrimSuffix(value, "d"), 10, 16)
+		if err == nil && strings.HasSuffix(value, "d") {
+			return wrongUsage(fmt.Sprintf("use %dh", days*24), "--%s %.40q: days are not known here", f.Name, value)
+		}
+		return wrongUsage("give it as 24h, 90m or 30s", "--%s %.40q is no duration", f.Name, value)
+	case strings.HasPrefix(f.Value.Type(), "uint"):
+		return wrongUsage("", "--%s %.40q is not between 1 and 65535", f.Name, value)
+	}
+	return wrongUsage(hint, "%w", err)
 }
 
 // knownCommand is only asked about what is no command.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -43,7 +44,7 @@ func (f *outputFlags) check() error {
 			return wrongUsage("the known endings are .json, .txt", "-o %.200s: its ending says nothing about its form", name)
 		}
 		if err := canWrite(name); err != nil {
-			return wrongUsage("choose a directory in which you may write", "-o %.200s cannot be written: %w", name, err)
+			return wrongUsage("choose a place in which you may write", "-o %.200s cannot be written: %w", name, err)
 		}
 	}
 	return nil
@@ -62,6 +63,7 @@ func form(name string) string {
 
 // write writes the files of -o, then standard output.
 func (f *outputFlags) write(out io.Writer, s shown) error {
+	var unwritten error
 	for _, name := range f.output {
 		err := replaceFile(name, func(w io.Writer) error {
 			if form(name) == "json" {
@@ -70,10 +72,10 @@ func (f *outputFlags) write(out io.Writer, s shown) error {
 			return s.writeText(w, view.Options{Verbose: f.verbose})
 		})
 		if err != nil {
-			return cannot("the report is also on standard output", "%w", err)
+			unwritten = wrongUsage("the report is also on standard output", "%w", err)
 		}
 	}
-	return f.show(out, s)
+	return errors.Join(f.show(out, s), unwritten)
 }
 
 func (f *outputFlags) show(out io.Writer, s shown) error {

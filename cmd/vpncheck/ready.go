@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/netip"
@@ -17,59 +18,111 @@ import (
 	"vpncheck/testserver"
 )
 
-// A location is the name that the server goes by, and what to say if customers may not reach it there.
+// A location is the name that the server goes by, and a sentence if customers may not reach it there.
 type location struct {
 	host    string
 	warning string
 	vpn     []string // what looks like a VPN at work here
 }
 
-// whereabouts is what the administrator advertises, or one of this machine's own addresses, a public one if there is any.
-func whereabouts(n sock.Net, advertise string) (location, error) {
-	if advertise != "" {
-		return location{host: advertise}, nil
-	}
-	own, err := witness.Interfaces()
+// whereabouts is what the administrator advertises, or one of the addresses that are listened on, a public one if there is any.
+func whereabouts(n sock.Net, advertise string, listen []netip.Addr) (location, error) {
+	own, err := ownAddresses(advertise == "")
 	if err != nil {
 		return location{}, err
 	}
-	best := bestAddress(n, own)
-	if !best.IsValid() {
-		return location{}, wrongUsage("pass the name or address that customers reach this server by: --advertise vpn.example.com",
-			"this machine has no address to give to customers")
-	}
-	if !isPublic(best) {
-		return location{host: best.String(), warning: "customers cannot reach this; pass --advertise"}, nil
-	}
-	return location{host: best.String()}, nil
+	return choosePlace(n, advertise, listen, own)
 }
 
-// bestAddress prefers public addresses, then IPv4, where the old protocols live, then the one that the kernel itself would send from.
-func bestAddress(n sock.Net, own []witness.Interface) netip.Addr {
-	var best netip.Addr
-	most := -1
-	for _, i := range own {
+// ownAddresses are those of the interfaces that lead somewhere. Who has said how he is reached does without.
+func ownAddresses(needed bool) ([]netip.Addr, error) {
+	found, err := witness.Interfaces()
+	if err != nil && needed {
+		return nil, err
+	}
+	var own []netip.Addr
+	for _, i := range found {
 		for _, p := range i.Prefixes {
-			a := p.Addr()
-			if i.Loopback || !a.IsGlobalUnicast() {
-				continue
-			}
-			points := 0
-			if isPublic(a) {
-				points += 4
-			}
-			if a.Is4() {
-				points += 2
-			}
-			if src, err := n.Source(nobody(a.Is4())); err == nil && src == a {
-				points++
-			}
-			if points > most {
-				best, most = a, points
+			if !i.Loopback {
+				own = append(own, p.Addr())
 			}
 		}
 	}
+	return own, nil
+}
+
+func choosePlace(n sock.Net, advertise string, listen, own []netip.Addr) (location, error) {
+	p := location{host: advertise}
+	if len(listen) > 0 && !slices.ContainsFunc(listen, func(a netip.Addr) bool { return !a.IsLoopback() }) {
+		p.host = cmp.Or(advertise, listen[0].String())
+		p.warning = "vpncheck listens on " + addressList(listen) + " only: no laptop can reach this."
+		return p, nil
+	}
+	if advertise != "" {
+		return p, nil
+	}
+	best := bestAddress(n, heard(listen, own))
+	if !best.IsValid() {
+		return p, wrongUsage("pass the name or address that customers reach this server by: --advertise vpn.example.com",
+			"this machine has no address to give to customers")
+	}
+	p.host = best.String()
+	if !isPublic(best) {
+		p.warning = p.host + " is a private address: customers cannot reach this; pass --advertise"
+	}
+	return p, nil
+}
+
+// heard are the addresses that are listened on: none means all, and the unspecified one means all of its family.
+func heard(listen, own []netip.Addr) []netip.Addr {
+	if len(listen) == 0 {
+		return own
+	}
+	var out []netip.Addr
+	for _, a := range listen {
+		if !a.IsUnspecified() {
+			out = append(out, a)
+		}
+	}
+	for _, a := range own {
+		if slices.ContainsFunc(listen, func(l netip.Addr) bool { return l.IsUnspecified() && l.Is4() == a.Is4() }) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// bestAddress prefers public addresses, then IPv4, where the old protocols live, then the one that the kernel itself would send from.
+func bestAddress(n sock.Net, among []netip.Addr) netip.Addr {
+	var best netip.Addr
+	most := -1
+	for _, a := range among {
+		if !a.IsGlobalUnicast() {
+			continue
+		}
+		points := 0
+		if isPublic(a) {
+			points += 4
+		}
+		if a.Is4() {
+			points += 2
+		}
+		if src, err := n.Source(nobody(a.Is4())); err == nil && src == a {
+			points++
+		}
+		if points > most {
+			best, most = a, points
+		}
+	}
 	return best
+}
+
+func addressList(addrs []netip.Addr) string {
+	var out []string
+	for _, a := range addrs {
+		out = append(out, a.String())
+	}
+	return strings.Join(out, ", ")
 }
 
 // nobody is an address at which nobody can be, of the documentation's own networks (RFC 5737, RFC 3849). The way there is the default
@@ -96,10 +149,12 @@ func isPublic(a netip.Addr) bool {
 var titles = map[wire.Carrier]string{
 	wire.CarrierControl: "UDP control",
 	wire.CarrierPPTP:    "TCP 1723 (PPTP)",
-	wire.CarrierGREv1:   "GRE of PPTP",
-	wire.CarrierGRE:     "GRE",
+	wire.CarrierGREv1:   "GRE of PPTP (IP 47)",
+	wire.CarrierGRE:     "GRE (IP protocol 47)",
 	wire.CarrierIKE:     "UDP 500 (IKE)",
-	wire.CarrierAH:      "AH",
+	wire.CarrierNATT:    "UDP 4500 (NAT-T)",
+	wire.CarrierESP:     "ESP (IP protocol 50)",
+	wire.CarrierAH:      "AH (IP protocol 51)",
 	wire.CarrierL2TP:    "UDP 1701 (L2TP)",
 }
 
@@ -112,14 +167,18 @@ func title(c wire.Carrier) string {
 
 // tellReady says what is ready, what is not and why, and last the line to run on the laptop.
 func tellReady(w io.Writer, o view.Options, st testserver.Status, p location, expires time.Time, link wire.ConnString) error {
-	l := &lines{w: w, width: o.Width}
+	l := &lines{w: w, width: o.Width, labels: 22}
 	l.para("vpncheck serve " + version())
 	l.print("\n")
-	l.field("Side channel", "ready on TCP "+linkPorts(st.Links))
+	l.field("Side channel", "ready on TCP "+linkPorts(st.Links)+" (how the laptop and this server talk)")
 	var hints []string
 	told := make(map[string]bool)
 	for _, c := range st.Carriers {
-		l.field(title(c.Carrier), readiness(c))
+		text := readiness(c)
+		if c.Carrier == wire.CarrierControl {
+			text += fmt.Sprintf(" (UDP %d; shows whether UDP gets through at all)", st.Control)
+		}
+		l.field(title(c.Carrier), text)
 		told[plainly(c.Why)] = true
 		hints = append(hints, c.Hint)
 	}
@@ -146,16 +205,64 @@ func tellReady(w io.Writer, o view.Options, st testserver.Status, p location, ex
 		l.para("Warning: this machine seems to have a VPN of its own: " + report.Clean(strings.Join(p.vpn, "; "), 300) + ". Give vpncheck an address " +
 			"of its own with --listen, or another machine: each can take the other's packets, and a test can stop a customer's real VPN for ten minutes.")
 	}
-	if !expires.IsZero() {
-		l.print("\n")
-		l.para("The line is valid until " + expires.Local().Format("2006-01-02 15:04 MST") + ".")
-	}
+	tellFirewalls(l, st)
 	if p.warning != "" {
 		l.print("\n")
-		l.para("Warning: " + p.host + " is a private address: " + p.warning)
+		l.para("Warning: " + p.warning)
 	}
-	l.print("\nRun this on the laptop (it is a secret, like a password):\n\n  vpncheck run " + link.String() + "\n")
+	when := expires.Local().Format("2006-01-02 15:04 MST")
+	if !expires.IsZero() && !time.Now().Before(expires) {
+		l.print("\n")
+		l.para("This line EXPIRED at " + when + ": run serve --new-token, or --token-valid with a time that is longer since it was made, as 24h.")
+		return l.err
+	}
+	if !expires.IsZero() && time.Until(expires) < forever/2 {
+		l.print("\n")
+		l.para("The line is valid until " + when + ".")
+	}
+	l.print("\nRun this on the laptop (it is a secret, like a password):\n\n  sudo vpncheck run '" + link.String() + "'\n")
 	return l.err
+}
+
+// tellFirewalls lists what is listened on as whoever sets a firewall needs it.
+func tellFirewalls(l *lines, st testserver.Status) {
+	var tcp, udp, ip []string
+	for _, a := range st.Links {
+		tcp = append(tcp, strconv.Itoa(int(a.Port())))
+	}
+	for _, c := range st.Carriers {
+		if !c.Ready {
+			continue
+		}
+		switch c.Carrier {
+		case wire.CarrierControl:
+			udp = append(udp, strconv.Itoa(int(st.Control)))
+		case wire.CarrierPPTP:
+			tcp = append(tcp, "1723")
+		case wire.CarrierIKE:
+			udp = append(udp, "500")
+		case wire.CarrierNATT:
+			udp = append(udp, "4500")
+		case wire.CarrierL2TP:
+			udp = append(udp, "1701")
+		case wire.CarrierGRE, wire.CarrierGREv1:
+			ip = append(ip, "47 (GRE)")
+		case wire.CarrierESP:
+			ip = append(ip, "50 (ESP)")
+		case wire.CarrierAH:
+			ip = append(ip, "51 (AH)")
+		}
+	}
+	l.print("\n")
+	l.para("Both firewalls, this machine's and its provider's, must let in:")
+	for _, kind := range []struct {
+		name  string
+		ports []string
+	}{{"TCP", tcp}, {"UDP", udp}, {"IP protocols", ip}} {
+		if ports := distinct(kind.ports); len(ports) > 0 {
+			l.field(kind.name, strings.Join(ports, ", "))
+		}
+	}
 }
 
 // linkPorts names the addresses only where they are not simply all.
@@ -194,9 +301,13 @@ func plainly(why string) string {
 	return why
 }
 
-func because(why, hint string) string {
-	if hint == "" {
-		return plainly(why)
+// distinct keeps the first of equals.
+func distinct[T comparable](in []T) []T {
+	var out []T
+	for _, x := range in {
+		if !slices.Contains(out, x) {
+			out = append(out, x)
+		}
 	}
-	return plainly(why) + ": " + hint
+	return out
 }

@@ -9,7 +9,6 @@ import (
 
 	"vpncheck/probe/sock"
 	"vpncheck/probe/wire"
-	"vpncheck/probe/witness"
 	"vpncheck/report/view"
 	"vpncheck/testserver"
 )
@@ -37,12 +36,12 @@ func TestBestAddress(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			own := witness.Interface{Name: "eth0"}
+			var own []netip.Addr
 			for p := range strings.FieldsSeq(tt.own) {
-				own.Prefixes = append(own.Prefixes, netip.MustParsePrefix(p))
+				own = append(own, netip.MustParsePrefix(p).Addr())
 			}
 			want, _ := netip.ParseAddr(tt.want)
-			if got := bestAddress(sendingFrom{addr: tt.from}, []witness.Interface{own}); got != want {
+			if got := bestAddress(sendingFrom{addr: tt.from}, own); got != want {
 				t.Errorf("got %v, want %v", got, want)
 			}
 		})
@@ -68,12 +67,12 @@ func TestTellReady(t *testing.T) {
 	}
 	link := wire.ConnString{Host: "10.0.0.5", Access: make([]byte, 16)}
 	var out strings.Builder
-	err := tellReady(&out, view.Options{Width: 120}, st, location{"10.0.0.5", "customers cannot reach this; pass --advertise", []string{"charon is running (pid 7)"}}, time.Time{}, link)
+	err := tellReady(&out, view.Options{Width: 120}, st, location{"10.0.0.5", "10.0.0.5 is a private address: customers cannot reach this; pass --advertise", []string{"charon is running (pid 7)"}}, time.Time{}, link)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"ready on TCP 443\n", "ready, proven by 203.0.113.77 at ", "not ready: TCP 1723 is held by pptpd (pid 812)\n",
+		"ready on TCP 443 (how the laptop and this server talk)\n", "Both firewalls", "  TCP:                  443\n", "ready, proven by 203.0.113.77 at ", "not ready: TCP 1723 is held by pptpd (pid 812)\n",
 		"not ready: opening a raw socket for IP protocol 47 is not allowed\n", "\n  " + hint + "\n", "TCP 8443 is held by caddy",
 		"customers cannot reach this; pass --advertise", "no real VPN uses",
 		"a VPN of its own: charon is running (pid 7).",
@@ -82,8 +81,44 @@ func TestTellReady(t *testing.T) {
 			t.Errorf("got %d times %q, want it once, in:\n%s", strings.Count(out.String(), want), want, out.String())
 		}
 	}
-	if !strings.HasSuffix(out.String(), "\n  vpncheck run "+link.String()+"\n") {
+	if !strings.HasSuffix(out.String(), "\n  sudo vpncheck run '"+link.String()+"'\n") {
 		t.Errorf("got %q, want the line to run at the end", out.String())
+	}
+}
+
+func TestChoosePlace(t *testing.T) {
+	const own = "198.51.100.10 198.51.100.11 10.0.0.5"
+	tests := []struct{ name, advertise, listen, host, warning string }{
+		{"all", "", "", "198.51.100.10", ""},
+		{"one", "", "198.51.100.11", "198.51.100.11", ""},
+		{"all-of-a-family", "", "0.0.0.0 ::1", "198.51.100.10", ""},
+		{"private", "", "10.0.0.5", "10.0.0.5", "private address"},
+		{"advertised", "vpn.example.com", "10.0.0.5", "vpn.example.com", ""},
+		{"loopback", "", "127.0.0.1", "127.0.0.1", "listens on 127.0.0.1 only: no laptop can reach this"},
+		{"loopback-advertised", "vpn.example.com", "127.0.0.1 ::1", "vpn.example.com", "no laptop"},
+	}
+	addrs := func(text string) (out []netip.Addr) {
+		for a := range strings.FieldsSeq(text) {
+			out = append(out, netip.MustParseAddr(a))
+		}
+		return out
+	}
+	for _, tt := range tests {
+		p, err := choosePlace(sendingFrom{addr: "198.51.100.10"}, tt.advertise, addrs(tt.listen), addrs(own))
+		if err != nil || p.host != tt.host || !strings.Contains(p.warning, tt.warning) || (tt.warning == "") != (p.warning == "") {
+			t.Errorf("%s: got %q, %q (%v), want %q, %q", tt.name, p.host, p.warning, err, tt.host, tt.warning)
+		}
+	}
+}
+
+func TestTellExpired(t *testing.T) {
+	var out strings.Builder
+	link := wire.ConnString{Host: "198.51.100.10", Access: make([]byte, 16)}
+	if err := tellReady(&out, view.Options{}, testserver.Status{}, location{}, time.Now().Add(-time.Hour), link); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); !strings.Contains(got, "This line EXPIRED at ") || strings.Contains(got, "vpncheck://") {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -47,12 +47,15 @@ Without STRING, run looks at this computer and its network only.
 It needs root, or on Linux: sudo setcap cap_net_raw,cap_net_bind_service+ep vpncheck. Without, it says what it could not ask.
 
 ` + exitCodes,
-		Example: `  sudo vpncheck run vpncheck://vpn.example.com/CODE
-  sudo vpncheck run -o report.json vpncheck://vpn.example.com/CODE
+		Example: `  sudo vpncheck run 'vpncheck://vpn.example.com/CODE'
+  sudo vpncheck run -o report.json 'vpncheck://vpn.example.com/CODE'
   vpncheck run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
+			if err := f.checkGiven(cmd); err != nil {
+				return err
+			}
 			return f.run(ctx, args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -75,6 +78,17 @@ func (f *runFlags) addOnly(cmd *cobra.Command) {
 	fl.DurationVar(&f.timeout, "timeout", 0, "end after this `duration` with what is known by then")
 	cmd.RegisterFlagCompletionFunc("family", cobra.FixedCompletions([]string{"4", "6"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(protocolIDs(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+// checkGiven refuses what was given and says nothing.
+func (f *runFlags) checkGiven(cmd *cobra.Command) error {
+	if cmd.Flags().Changed("timeout") && f.timeout <= 0 {
+		return wrongUsage("give it as 30s, or leave it out", "--timeout %s leaves no time", f.timeout)
+	}
+	if cmd.Flags().Changed("only") && len(f.only) == 0 {
+		return wrongUsage("the known ones are "+strings.Join(protocolIDs(), ", "), "--only names no protocol")
+	}
+	return nil
 }
 
 func (f *runFlags) checkFamily() error {
@@ -114,6 +128,12 @@ func connString(args []string, env string, in io.Reader) (c wire.ConnString, giv
 	text := env
 	if len(args) > 0 {
 		text = strings.Join(args, " ")
+		if several(args) {
+			return c, false, wrongUsage("give one of them", "there are two connection strings on the command line")
+		}
+		if _, err := wire.ParseConnString(args[0]); err == nil && len(distinct(args)) == 1 {
+			text = args[0]
+		}
 	} else if env == "" {
 		return c, false, nil
 	}
@@ -132,6 +152,17 @@ func connString(args []string, env string, in io.Reader) (c wire.ConnString, giv
 	return c, true, err
 }
 
+// several says whether the arguments are more than one connection string, or one broken over lines.
+func several(args []string) bool {
+	var begun []string
+	for _, a := range args {
+		if _, err := wire.ParseConnString(a); err == nil || strings.Contains(strings.ToLower(a), "vpncheck://") {
+			begun = append(begun, a)
+		}
+	}
+	return len(distinct(begun)) > 1
+}
+
 // session tests the way to the server, and shows what came of it.
 func (f *runFlags) session(ctx context.Context, link wire.ConnString, probes []probe.Probe, out, errs io.Writer) error {
 	ev, err := openEvents(f.events, out)
@@ -144,7 +175,7 @@ func (f *runFlags) session(ctx context.Context, link wire.ConnString, probes []p
 	show := newLive(errs, f.options(errs), probes)
 	show.line("connecting to " + report.Clean(link.Host, 60))
 	on := func(e probe.Event) { ev.on(e); show.on(e) }
-	result := f.hold(ctx, link, probes, on)
+	result, early := f.hold(ctx, link, probes, on)
 	rep := report.New(result, probes, report.Tool{Name: "vpncheck", Version: version()})
 	show.clear()
 	if f.prove {
@@ -153,7 +184,8 @@ func (f *runFlags) session(ctx context.Context, link wire.ConnString, probes []p
 	if err := ev.end(); err != nil {
 		return err
 	}
-	if f.format == "text" && len(rep.Summary.Works)+len(rep.Summary.Fails) > 0 {
+	show.end(rep, early)
+	if f.format == "text" && show.said {
 		fmt.Fprintln(errs)
 	}
 	if err := f.write(out, judged{rep}); err != nil {
@@ -186,8 +218,8 @@ func proven(w io.Writer, rep report.Report) error {
 	return exit(code)
 }
 
-// hold is the whole of the core, from a connection string to a result.
-func (f *runFlags) hold(ctx context.Context, link wire.ConnString, probes []probe.Probe, on func(probe.Event)) probe.Result {
+// hold is the whole of the core, from a connection string to a result, and says whether it ended before it was done.
+func (f *runFlags) hold(ctx context.Context, link wire.ConnString, probes []probe.Probe, on func(probe.Event)) (r probe.Result, early bool) {
 	if f.timeout > 0 {
 		limited, cancel := context.WithTimeout(ctx, f.timeout)
 		defer cancel()
@@ -204,7 +236,8 @@ func (f *runFlags) hold(ctx context.Context, link wire.ConnString, probes []prob
 	case "6":
 		cfg.Family = 6
 	}
-	return probe.Run(ctx, probe.Open(ctx, cfg), probes, on)
+	r = probe.Run(ctx, probe.Open(ctx, cfg), probes, on)
+	return r, ctx.Err() != nil
 }
 
 // asked is the report without the protocols that were only tested along.

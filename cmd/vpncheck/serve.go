@@ -2,14 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,6 +54,12 @@ address would suffer from it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
+			if cmd.Flags().Changed("advertise") && f.advertise == "" {
+				return wrongUsage("give the name or address that customers reach this server by", "--advertise is empty")
+			}
+			if cmd.Flags().Changed("token-valid") && f.tokenValid == 0 {
+				f.tokenValid = forever
+			}
 			return serve(ctx, f, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -58,7 +69,7 @@ address would suffer from it.`,
 	fl.Uint16Var(&f.controlPort, "control-port", testserver.DefaultControlPort, "UDP `port` of the control")
 	fl.StringVar(&f.stateDir, "state-dir", "", "keep key and proofs in this `directory` (default $STATE_DIRECTORY, /var/lib/vpncheck for root, else ~/.local/state/vpncheck)")
 	fl.StringVar(&f.advertise, "advertise", "", "the `host` name or address that customers reach this server by (default its own public address)")
-	fl.DurationVar(&f.tokenValid, "token-valid", 0, "the connection string expires after this `duration` (default never)")
+	fl.DurationVar(&f.tokenValid, "token-valid", 0, "the connection string expires after this `duration`, 0 for never (default: as before; at first never)")
 	fl.BoolVar(&f.newToken, "new-token", false, "make a new connection string; the earlier ones expire")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "say what happens, on standard error")
 	fl.StringVar(&f.readyFile, "ready-file", "", "write the connection string to this `file` when ready")
@@ -74,7 +85,7 @@ func serve(ctx context.Context, f serveFlags, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	place, err := whereabouts(sock.Kernel{}, f.advertise)
+	place, err := whereabouts(sock.Kernel{}, f.advertise, cfg.Addresses)
 	if err != nil {
 		return err
 	}
@@ -83,7 +94,7 @@ func serve(ctx context.Context, f serveFlags, out, errs io.Writer) error {
 		dir = stateDir(os.Getenv, os.Geteuid())
 	}
 	if cfg.State, err = testserver.OpenState(dir, testserver.StateOptions{TTL: f.tokenValid}); err != nil {
-		return cannot("choose another place with --state-dir", "%w", err)
+		return cannot(stateHint(err), "%w", err)
 	}
 	if f.newToken {
 		if err := cfg.State.NewAccess(); err != nil {
@@ -117,26 +128,86 @@ func (f serveFlags) config(errs io.Writer) (testserver.Config, error) {
 	if f.verbose {
 		cfg.Log = slog.New(slog.NewTextHandler(errs, nil))
 	}
-	for _, text := range f.listen {
-		a, err := netip.ParseAddr(text)
-		if err != nil {
-			return cfg, wrongUsage("give an address of this machine, as --listen 198.51.100.10", "--listen %.80q is no address", text)
-		}
-		cfg.Addresses = append(cfg.Addresses, a.Unmap())
+	listen, err := f.addresses()
+	if err != nil {
+		return cfg, err
 	}
-	for _, p := range f.linkPort {
-		if p == 0 || p > 65535 {
-			return cfg, wrongUsage("", "--link-port %d is not between 1 and 65535", p)
-		}
-		cfg.LinkPorts = append(cfg.LinkPorts, uint16(p))
+	cfg.Addresses = listen
+	if cfg.LinkPorts, err = f.ports(); err != nil {
+		return cfg, err
 	}
 	if f.tokenValid < 0 {
-		return cfg, wrongUsage("leave it out for a connection string that stays valid", "--token-valid %s lies in the past", f.tokenValid)
+		return cfg, wrongUsage("0 is for a connection string that stays valid", "--token-valid %s lies in the past", f.tokenValid)
 	}
 	for _, p := range protocols {
 		cfg.Responders = append(cfg.Responders, p.responder())
 	}
 	return cfg, nil
+}
+
+// addresses are those of --listen, each once.
+func (f serveFlags) addresses() ([]netip.Addr, error) {
+	var out []netip.Addr
+	for _, text := range f.listen {
+		a, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, wrongUsage("give an address of this machine, as --listen 198.51.100.10", "--listen %.80q is no address", text)
+		}
+		a = a.Unmap()
+		if c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0))); err == nil {
+			c.Close()
+		} else if errors.Is(err, syscall.EADDRNOTAVAIL) {
+			own, _ := ownAddresses(false)
+			return nil, wrongUsage("it has "+addressList(own), "--listen: %s is no address of this machine", a)
+		}
+		out = append(out, a)
+	}
+	all := out
+	return slices.DeleteFunc(distinct(out), func(a netip.Addr) bool { // the unspecified address has them all
+		return !a.IsUnspecified() && slices.ContainsFunc(all, func(b netip.Addr) bool { return b.IsUnspecified() && b.Is4() == a.Is4() })
+	}), nil
+}
+
+// theirs are the ports that belong to a test.
+var theirs = map[string]map[uint16]string{
+	"UDP": {500: "IKE", 4500: "NAT-T", 1701: "L2TP"},
+	"TCP": {1723: "PPTP"},
+}
+
+// ports are those of --link-port, each once.
+func (f serveFlags) ports() ([]uint16, error) {
+	var out []uint16
+	for _, p := range f.linkPort {
+		if p == 0 || p > 65535 {
+			return nil, wrongUsage("", "--link-port %d is not between 1 and 65535", p)
+		}
+		if whose := theirs["TCP"][uint16(p)]; whose != "" {
+			return nil, wrongUsage("choose another", "--link-port: %d is %s's port", p, whose)
+		}
+		out = append(out, uint16(p))
+	}
+	if f.controlPort == 0 {
+		return nil, wrongUsage("", "--control-port 0 is not between 1 and 65535")
+	}
+	if whose := theirs["UDP"][f.controlPort]; whose != "" {
+		return nil, wrongUsage("choose another", "--control-port: %d is %s's port", f.controlPort, whose)
+	}
+	return distinct(out), nil
+}
+
+// forever is how long a connection string is valid that does not expire: OpenState takes 0 for "as before".
+const forever = 200 * 365 * 24 * time.Hour
+
+// stateHint helps where the directory is at fault. Another one would not help a damaged file: it would change the key.
+func stateHint(err error) string {
+	var path *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrPermission), errors.As(err, &path) && path.Op == "mkdir":
+		return "choose another place with --state-dir"
+	case strings.Contains(err.Error(), "damaged") && !strings.Contains(err.Error(), "remove it"):
+		return "restore it from a backup, or remove it to begin anew with another connection string"
+	}
+	return ""
 }
 
 // linkInString is the port that the connection string must name: none if a client finds it by itself.
