@@ -239,7 +239,7 @@ func silent(why string) string {
 }
 
 func sayWhy(a args, _ facts) string {
-	why, hint := a.text("why", 300), a.text("hint", 300)
+	why, hint := Plain(a.text("why", 300)), a.text("hint", 300)
 	if hint != "" {
 		hint = " What would help: " + hint
 	}

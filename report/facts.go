@@ -155,7 +155,7 @@ func (fa *facts) circumstances(c probe.Circumstances) {
 
 // said takes up what a system or a server said of itself.
 func (fa facts) said(a args) {
-	if why := a.text("why", 300); why != "" {
+	if why := Plain(a.text("why", 300)); why != "" {
 		fa.fill["why"] = " The reason given: " + strings.TrimRight(why, ". ") + "."
 	}
 	if hint := a.text("hint", 300); hint != "" && !fa.told[hint] {

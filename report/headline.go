@@ -24,9 +24,7 @@ func headline(sorted map[outcome][]Protocol, s setting) (text, advice string) {
 			text = verb(ok, " works", " work") + s.through() + "."
 		}
 	}
-	for _, p := range stands {
-		text = join(text, p.standsIn())
-	}
+	text = join(text, standInsText(stands))
 	failing, open := groups(sorted[fails], s), groups(sorted[undecided], s)
 	all := slices.Concat(failing, open)
 	for _, g := range all[:min(told, len(all))] {

@@ -61,7 +61,7 @@ func (s setting) instead() string {
 	case !s.ikev2():
 		return s.nonIPsec()
 	case s.asked["ike"] || s.asked["natt"]:
-		return "IKEv2, OpenVPN or WireGuard (the last two were not tested here)"
+		return "IKEv2, OpenVPN or WireGuard (the last two not tested here)"
 	}
 	return "IKEv2, OpenVPN or WireGuard (not tested here)"
 }

@@ -173,7 +173,7 @@ func weak(info probe.Info, s setting) string {
 		return ""
 	}
 	why := strings.TrimRight(Clean(info.Weak, 300), ". ")
-	return capital(why) + ". Use " + s.instead() + " instead: safe, and without need of a passthrough in the router."
+	return capital(why) + ". Use " + s.instead() + " instead."
 }
 
 // ExitCode is the exit status of a run: 0 what was asked works, 3 something does not work, 4 something could not be decided or no

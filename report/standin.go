@@ -30,17 +30,38 @@ func (p Protocol) standIn() (args, bool) {
 	return nil, false
 }
 
-// standsIn says what works and what was not tried: "IKE works from another port; port 500 itself, ...".
+// standsIn says what works and what was not tried.
 func (p Protocol) standsIn() string {
 	a, _ := p.standIn()
 	part := a.text("part", 60)
-	switch {
-	case p.Port != 0 && strings.Contains(part, "another port"):
-		return fmt.Sprintf("%s works from another port; port %d itself, which VPN clients use, was not tried.", p.Name(), p.Port)
-	case part != "":
+	if part != "" {
 		return fmt.Sprintf("%s works in another form (%s); the one that VPN clients use was not tried.", p.Name(), part)
 	}
 	return p.Name() + " works in another form; the one that VPN clients use was not tried."
+}
+
+// standInsText tells those from another port in one sentence.
+func standInsText(ps []Protocol) (text string) {
+	var names, ports []string
+	for _, p := range ps {
+		if p.fromAnotherPort() {
+			names, ports = append(names, p.Name()), append(ports, strconv.Itoa(int(p.Port)))
+		} else {
+			text = join(text, p.standsIn())
+		}
+	}
+	switch len(names) {
+	case 0:
+		return text
+	case 1:
+		return join(names[0]+" works from another port; port "+ports[0]+" itself, which VPN clients use, was not tried.", text)
+	}
+	return join(list(names)+" work from other ports; ports "+list(ports)+" themselves, which VPN clients use, were not tried.", text)
+}
+
+func (p Protocol) fromAnotherPort() bool {
+	a, _ := p.standIn()
+	return p.Port != 0 && strings.Contains(a.text("part", 60), "another port")
 }
 
 // standsInAdvice says how to try the form that VPN clients use. Why it could not be tried is in the reason that the system gave.

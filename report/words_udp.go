@@ -101,6 +101,9 @@ func (w Words) better(r probe.Reason, fa facts) Words {
 	case fa.port == 500:
 		w = w.over(ikeAltered[r])
 	case r == probe.StateClash && fa.title == "AH" && fa.behindNAT:
+		w.Sentence = "With the server's second address AH fares otherwise than with its first{tries}. Most likely another device behind your router " +
+			"used AH with the same server in the last ten minutes, and the router still keeps the place for that one. Behind a NAT, AH cannot work " +
+			"anyway."
 		w.Do = "nothing: AH cannot work behind a NAT anyway"
 		w.Next = "Nothing: AH cannot work behind a NAT anyway, and hardly any VPN uses it."
 		return w

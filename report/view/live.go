@@ -18,6 +18,11 @@ func Verdict(w io.Writer, title string, f probe.Finding, o Options) error {
 	if f.Verdict != probe.Passed && !report.Expected(f.Verdict, f.Reason) {
 		text = report.Explain(title, f).Short
 	}
+	for _, e := range f.Because {
+		if part, ok := e.Args["part"].(string); ok && e.Reason == probe.EvStandsIn {
+			text = "tested only in the form \"" + part + "\""
+		}
+	}
 	if strings.Contains(text, words(f.Verdict, f.Reason)) { // it would be said twice
 		text = ""
 	}
@@ -45,7 +50,7 @@ func (p *page) tried(n *probe.NoSessionFacts) {
 			text = a.Result
 		}
 		if a.Detail != "" {
-			text += " (" + a.Detail + ")"
+			text += " (" + report.Plain(a.Detail) + ")"
 		}
 		p.para(2, 2, "-", fmt.Sprintf("%s: %s, after %.1f seconds", a.Address, text, a.Seconds))
 	}

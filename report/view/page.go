@@ -24,8 +24,9 @@ type page struct {
 	w     io.Writer
 	width int
 	color bool
-	err   error // the first
-	lines int   // written so far
+	err   error           // the first
+	lines int             // written so far
+	words map[string]bool // those of the glossary that were used
 	// explained are the protocols whose reason and advice stand on the page in full.
 	explained []report.Protocol
 }
@@ -35,7 +36,7 @@ func newPage(w io.Writer, o Options) *page {
 	if width <= 0 {
 		width = defaultWidth
 	}
-	return &page{w: w, width: max(width, minWidth), color: o.Color}
+	return &page{w: w, width: max(width, minWidth), color: o.Color, words: make(map[string]bool)}
 }
 
 // blank leaves a line free.
@@ -57,6 +58,7 @@ func (p *page) para(indent, hang int, label, text string, paint ...color.Attribu
 	}
 	label, text = report.Clean(label, limit), report.Clean(text, maxParagraph)
 	whole := strings.TrimSpace(label + " " + text)
+	p.uses(whole)
 	left := len(strings.Join(strings.Fields(label), " ")) // octets of the label that are still to be painted
 	for i, line := range wrap(whole, p.width-indent, p.width-indent-hang) {
 		n := min(left, len(line))

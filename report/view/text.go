@@ -38,10 +38,15 @@ func Text(w io.Writer, r report.Report, o Options) error {
 				p.exchanges(r, x)
 			}
 		}
-		p.notes(r.Notes)
+		p.notes(slices.DeleteFunc(slices.Clone(r.Notes), func(n report.Note) bool {
+			return slices.Contains(wholeRun, n.Reason) && slices.ContainsFunc(p.explained, func(x report.Protocol) bool { return x.Reason == n.Reason })
+		}))
 	}
 	if o.Verbose {
 		p.control(r)
+	}
+	if !o.Verbose {
+		p.glossary()
 	}
 	p.foot(r)
 	if p.lines > onePage && !o.Verbose {
@@ -100,7 +105,7 @@ func (p *page) protocol(x report.Protocol, o Options) {
 		p.para(2, 2, "Note:", text, color.Bold)
 	}
 	p.weak(x)
-	p.parts(x)
+	p.parts(x, o)
 	p.translation(x, o)
 }
 
@@ -151,7 +156,7 @@ func (p *page) weak(x report.Protocol) {
 	}
 }
 
-func (p *page) parts(x report.Protocol) {
+func (p *page) parts(x report.Protocol, o Options) {
 	if len(x.Parts) == 0 {
 		return
 	}
@@ -160,6 +165,10 @@ func (p *page) parts(x report.Protocol) {
 	for _, part := range x.Parts {
 		titles = append(titles, part.Title)
 		alike = alike && part.Verdict == x.Verdict && part.Reason == x.Reason
+	}
+	if all := strings.Join(titles, "; ") + "."; alike && x.Verdict == probe.Passed && !o.Verbose && columns(all) > 2*p.width-40 {
+		p.para(2, 2, fmt.Sprintf("The same for all its %d forms.", len(titles)), "")
+		return
 	}
 	if alike {
 		p.para(2, 2, "The same for all its forms:", strings.Join(titles, "; ")+".")

@@ -25,10 +25,19 @@ func (p *page) translation(x report.Protocol, o Options) {
 		if o.Verbose {
 			p.ways(over, rows[:n])
 		} else {
-			p.para(2, 2, "Translated ("+over+"):", compact(rows[:n]))
+			p.compact(over, rows[:n], x.Verdict == probe.Passed)
 		}
 		rows = rows[n:]
 	}
+}
+
+// compact takes two lines where the protocol works: what any NAT does is told there in few words.
+func (p *page) compact(over string, rows []report.Row, passed bool) {
+	label, text := "Translated ("+over+"):", compact(rows, passed)
+	if passed && columns(label+text) > 2*p.width-8 {
+		text = strings.Replace(text, ", byte for byte.", ".", 1)
+	}
+	p.para(2, 2, label, text)
 }
 
 // ways tells everything, each way by itself.
@@ -110,13 +119,17 @@ func (r route) long() string {
 }
 
 // compact tells both ways at once: a NAT undoes on the way back what it did on the way out.
-func compact(rows []report.Row) string {
+func compact(rows []report.Row, passed bool) string {
 	out, back := summarise(rows, probe.WayOut), summarise(rows, probe.WayBack)
 	undone := map[int]bool{}
 	var texts []string
+	summed := false
 	for _, row := range rows {
 		switch {
 		case row.Way != probe.WayOut:
+		case passed && row.Field == "checksum" && (row.Same || ordinary(row)):
+			undone[slices.IndexFunc(back.changed, func(b report.Row) bool { return undoes(row, b) })] = true
+			summed = summed || !row.Same
 		case row.Same && out.notable(row):
 			texts = append(texts, row.Text)
 		case !row.Same:
@@ -130,8 +143,19 @@ func compact(rows []report.Row) string {
 			texts = append(texts, back.text(brief(row))+" on the way back")
 		}
 	}
-	return sentences(texts, out, back)
+	if passed && len(texts) > 0 {
+		texts[0] = strings.TrimPrefix(texts[0], "source address ")
+	}
+	text := sentences(texts, out, back)
+	if summed {
+		text = strings.Replace(strings.Replace(text, "All else was kept", "All else but the checksum was kept", 1),
+			"Everything was kept", "Everything but the checksum was kept", 1)
+	}
+	return text
 }
+
+// ordinary says of a checksum that it was made anew for the new address, and neither added nor removed.
+func ordinary(r report.Row) bool { return !r.Same && r.Before != "0x0000" && r.After != "0x0000" }
 
 // andBack says of a change on the way out whether it was undone on the way back.
 func andBack(r report.Row, undone bool, back route) string {
