@@ -77,7 +77,8 @@ var errInterrupted = errors.New("interrupted")
 // dies.
 const untilEOF = "VPNCHECK_UNTIL_EOF"
 
-// interruptible is done at the first SIGINT or SIGTERM, so that what is under way can end well; the second one ends the program.
+// interruptible is done at the first SIGINT or SIGTERM, so that what is under way can end well; the second one ends the program,
+// and leaves nothing of a demo behind.
 func interruptible(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
@@ -93,6 +94,7 @@ func interruptible(parent context.Context) (context.Context, func()) {
 		<-signals
 		cancel(errInterrupted)
 		<-signals
+		abandonPlays()
 		os.Exit(exitInterrupted)
 	}()
 	return ctx, func() { signal.Stop(signals); cancel(nil) }

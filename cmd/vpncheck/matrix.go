@@ -25,6 +25,7 @@ type row struct {
 	rep    report.Report
 	err    error
 	took   time.Duration
+	cut    bool // the user ended the demo before it was done
 }
 
 // matrix tries all routers.
@@ -37,14 +38,19 @@ func (f *demoFlags) matrix(ctx context.Context, out, errs io.Writer) error {
 	show := newLive(errs, f.options(errs), nil)
 	rows := f.playAll(ctx, func(done, all int) { show.line(fmt.Sprintf("%d of %d routers", done, all)) })
 	show.clear()
-	if interrupted(ctx) {
-		return exit(exitInterrupted)
-	}
 	m := matrix{along: along}
 	for _, r := range rows {
-		m.add(r)
+		if !r.cut {
+			m.add(r)
+		}
 	}
-	m.print(out, time.Since(began))
+	if !interrupted(ctx) || len(m.lines)+len(m.apart) > 0 {
+		m.print(out, time.Since(began))
+	}
+	if interrupted(ctx) {
+		fmt.Fprintf(errs, "vpncheck: interrupted after %d of %d routers\n", max(0, len(m.lines)-1)+len(m.apart), len(rows))
+		return exit(exitInterrupted)
+	}
 	return exit(m.code(os.Getenv("CI") == "true"))
 }
 
@@ -74,11 +80,11 @@ func (f *demoFlags) playOne(ctx context.Context, r netlab.Router) row {
 	began := time.Now()
 	p, err := stage(ctx, r, "4", func(*netlab.Lab) {})
 	if err != nil {
-		return row{router: r, err: err}
+		return row{router: r, err: err, cut: interrupted(ctx)}
 	}
 	defer p.close()
 	rep, err := p.laptop(ctx, f.runFlags, func(probe.Event) {})
-	return row{r, rep, err, time.Since(began)}
+	return row{r, rep, err, time.Since(began), interrupted(ctx)}
 }
 
 // A matrix is what was said of all routers, ready to be printed.

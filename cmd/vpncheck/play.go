@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"vpncheck/probe"
@@ -27,6 +28,55 @@ type play struct {
 	dir    string
 	link   string // the connection string
 	cast   []*actor
+}
+
+// plays are those that are under way. The lock is held whenever a directory is made or an actor started.
+var plays struct {
+	sync.Mutex
+	underway map[*play]bool
+}
+
+// abandonPlays removes what the plays wrote, the server's key among it, just before the program ends: it keeps the lock, so nothing new
+// begins.
+func abandonPlays() {
+	plays.Lock()
+	for p := range plays.underway {
+		for _, a := range p.cast {
+			a.cmd.Process.Kill()
+		}
+	}
+	patience := time.After(farewell)
+	for p := range plays.underway {
+		for _, a := range p.cast {
+			select {
+			case <-a.gone:
+			case <-patience:
+			}
+		}
+		os.RemoveAll(p.dir)
+	}
+}
+
+// makeDir makes the directory of a play, and remembers that it is to be removed.
+func (p *play) makeDir() (err error) {
+	plays.Lock()
+	defer plays.Unlock()
+	if p.dir, err = os.MkdirTemp("", "vpncheck-demo-"); err != nil {
+		return err
+	}
+	if plays.underway == nil {
+		plays.underway = make(map[*play]bool)
+	}
+	plays.underway[p] = true
+	return nil
+}
+
+func (p *play) removeDir() error {
+	err := os.RemoveAll(p.dir)
+	plays.Lock()
+	defer plays.Unlock()
+	delete(plays.underway, p)
+	return err
 }
 
 // An actor is this program again, on one of the lab's hosts.
@@ -53,7 +103,7 @@ func stage(ctx context.Context, r netlab.Router, family string, built func(*netl
 		p.server = lab.Addr6(netlab.Server)
 	}
 	built(lab)
-	if p.dir, err = os.MkdirTemp("", "vpncheck-demo-"); err == nil {
+	if err = p.makeDir(); err == nil {
 		err = p.serve(ctx)
 	}
 	if err == nil && r.Neighbour {
@@ -78,6 +128,8 @@ func (p *play) start(host netlab.Host, stdout io.Writer, extra []*os.File, args 
 		return nil, fmt.Errorf("starting %s on %s: %w", args[0], host, err)
 	}
 	a.stdin = stdin
+	plays.Lock()
+	defer plays.Unlock()
 	if err := p.lab.Start(host, a.cmd); err != nil {
 		return nil, err
 	}
@@ -202,7 +254,7 @@ func (p *play) close() error {
 	for i := len(p.cast) - 1; i >= 0; i-- {
 		p.cast[i].stop()
 	}
-	return errors.Join(p.lab.Close(), os.RemoveAll(p.dir))
+	return errors.Join(p.lab.Close(), p.removeDir())
 }
 
 // both hands an event to a program and to a person.
