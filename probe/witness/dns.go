@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -17,7 +18,7 @@ type Resolution struct {
 	Seconds   float64      `json:"seconds"`
 	// Error is "" or its kind: "not-found", "timeout" or "failed".
 	Error string `json:"error,omitempty"`
-	// Detail is the resolver's own word on it.
+	// Detail says more of it.
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -49,9 +50,30 @@ func resolve(ctx context.Context, r *net.Resolver, name string, timeout time.Dur
 		}
 	}
 	if err != nil {
-		out.Error, out.Detail = dnsKind(ctx, err), printable(err.Error(), 200)
+		out.Error, out.Detail = dnsKind(ctx, err), printable(reason(err), 200)
+		var d *net.DNSError
+		if errors.As(err, &d) {
+			out.Detail = printable(lookupReason(d), 200)
+		}
 	}
 	return out
+}
+
+// lookupReason is why a name was not found. What the resolver says of a socket names addresses and system calls: it is left out.
+func lookupReason(d *net.DNSError) string {
+	switch {
+	case d.IsNotFound:
+		return "there is no such name"
+	case d.IsTimeout:
+		return "the name server did not answer in time"
+	case strings.Contains(d.Err, "refused"):
+		return "nobody serves names at " + d.Server
+	case strings.Contains(d.Err, "unreachable"):
+		return "there is no way to the name server " + d.Server
+	case strings.Contains(d.Err, "misbehaving"):
+		return "the name server could not say"
+	}
+	return d.Err
 }
 
 func dnsKind(ctx context.Context, err error) string {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 )
@@ -33,7 +35,7 @@ func Portal(ctx context.Context, page, want string) Sign {
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
 	if err != nil {
-		s.Look = blind("asking for a page: %v", reason(err))
+		s.Look = blind("asking for a page: %s", reason(err))
 		return s
 	}
 	req.Header.Set("User-Agent", "vpncheck")
@@ -44,7 +46,7 @@ func Portal(ctx context.Context, page, want string) Sign {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		s.Look = blind("no answer: %v", reason(err))
+		s.Look = blind("no answer: %s", reason(err))
 		return s
 	}
 	defer resp.Body.Close()
@@ -81,11 +83,24 @@ func bare(raw string) string {
 	return printable((&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String(), 200)
 }
 
-// reason is an HTTP client's error without the URL, which the reader knows.
-func reason(err error) error {
+// reason is an HTTP client's error in words, without the URL, which the reader knows.
+func reason(err error) string {
 	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
+	var d *net.DNSError
+	var op *net.OpError
+	var call *os.SyscallError
+	var late interface{ Timeout() bool }
+	switch {
+	case errors.As(err, &d):
+		return printable("the name "+d.Name+" could not be looked up: "+lookupReason(d), 200)
+	case errors.As(err, &late) && late.Timeout():
+		return "the time was over"
+	case errors.As(err, &call):
+		return printable(call.Err.Error(), 200)
+	case errors.As(err, &op):
+		return printable(op.Err.Error(), 200)
+	case errors.As(err, &u):
+		return printable(u.Err.Error(), 200)
 	}
-	return err
+	return printable(err.Error(), 200)
 }
