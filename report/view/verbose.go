@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -44,18 +45,71 @@ func (p *page) exchanges(r report.Report, x report.Protocol) {
 		return
 	}
 	p.para(2, 2, "The conversation, in milliseconds since the start, each end by its own clock:", "")
-	for _, e := range o.Exchanges {
+	for i, e := range o.Exchanges {
+		if i > 0 && alike(o.Exchanges[i-1], e) {
+			p.para(4, 2, e.ID, "the same: "+times(e, r.Started), color.Bold)
+			continue
+		}
 		p.para(4, 2, e.ID, exchangeText(e), color.Bold)
-		for _, s := range []struct {
-			name string
-			s    wire.Sighting
-		}{{"sent", e.Sent}, {"arrived", e.Arrived}, {"replied", e.Replied}, {"returned", e.Returned}} {
-			p.row(6, 10, s.name, sightingText(s.s, r.Started))
+		out, back := changed(e.Sent, e.Arrived), changed(e.Replied, e.Returned)
+		for _, s := range []sighting{{"sent", e.Sent, out}, {"arrived", e.Arrived, out}, {"replied", e.Replied, back}, {"returned", e.Returned, back}} {
+			p.row(6, 10, s.name, sightingText(s.Sighting, r.Started))
+			if s.changed {
+				p.row(6, 10, "", octets(s.Bytes))
+			}
 		}
 	}
 	for _, s := range o.Strangers {
 		p.para(4, 2, "stranger", sightingText(s, r.Started), color.Bold)
 	}
+}
+
+// A sighting is one of the four of a message. The octets of a changed one are worth showing.
+type sighting struct {
+	name string
+	wire.Sighting
+	changed bool
+}
+
+// changed says whether what one end sent is not what the other saw.
+func changed(from, to wire.Sighting) bool {
+	return from.State == wire.Seen && to.State == wire.Seen && !bytes.Equal(from.Bytes, to.Bytes)
+}
+
+// maxOctets is how many octets of a changed packet are shown.
+const maxOctets = 64
+
+func octets(b []byte) string {
+	if len(b) <= maxOctets {
+		return fmt.Sprintf("% x", b)
+	}
+	return fmt.Sprintf("% x ... (%d more)", b[:maxOctets], len(b)-maxOctets)
+}
+
+// alike says that a message fared as the one before it, and that nothing in it was changed: then its times say all.
+func alike(a, b probe.Exchange) bool {
+	if changed(b.Sent, b.Arrived) || changed(b.Replied, b.Returned) || b.Copies > 0 || exchangeText(a) != exchangeText(b) {
+		return false
+	}
+	for _, s := range [][2]wire.Sighting{{a.Sent, b.Sent}, {a.Arrived, b.Arrived}, {a.Replied, b.Replied}, {a.Returned, b.Returned}} {
+		if sightingText(s[0], time.Time{}) != sightingText(s[1], time.Time{}) {
+			return false
+		}
+	}
+	return true
+}
+
+// times are those at which a message was seen.
+func times(e probe.Exchange, start time.Time) string {
+	var parts []string
+	for _, s := range []sighting{{"sent", e.Sent, false}, {"arrived", e.Arrived, false}, {"replied", e.Replied, false}, {"returned", e.Returned, false}} {
+		text := s.name + " " + string(s.State)
+		if s.State == wire.Seen && !s.At.IsZero() && !start.IsZero() {
+			text = fmt.Sprintf("%s at %.1f", s.name, float64(s.At.Sub(start).Microseconds())/1000)
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
 }
 
 func exchangeText(e probe.Exchange) string {
