@@ -1,0 +1,149 @@
+package report
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"vpncheck/probe"
+)
+
+// onLinux is a laptop behind a NAT, in a session with 203.0.113.2.
+func onLinux() probe.Circumstances {
+	return probe.Circumstances{
+		Laptop: probe.LaptopFacts{OS: "linux", Local: netip.MustParseAddr("192.168.1.10")},
+		Server: probe.ServerFacts{Host: "vpn.example", Address: netip.MustParseAddr("203.0.113.2"), Client: netip.MustParseAddrPort("198.51.100.7:5000")},
+	}
+}
+
+// line is a control of so many packets, of which some are lost, spread evenly, or all of a time.
+func line(lost int, dead time.Duration) probe.Control {
+	c := probe.Control{Started: began, Every: 200 * time.Millisecond}
+	for i := range 100 {
+		at := time.Duration(i) * c.Every
+		udp, tls := probe.Beat{At: at, RTT: time.Millisecond}, probe.Beat{At: at, RTT: time.Millisecond}
+		if lost > 0 && i%(100/lost) == 3 {
+			udp.RTT = 0
+		}
+		if at > 10*time.Second && at < 10*time.Second+dead {
+			udp.RTT, tls.RTT = 0, 0
+		}
+		c.UDP, c.TLS = append(c.UDP, udp), append(c.TLS, tls)
+	}
+	return c
+}
+
+// What people are told to do fits what was found.
+func TestAdvice(t *testing.T) {
+	passed := func(id string, because ...probe.Evidence) probe.Finding {
+		return probe.Finding{Protocol: id, Verdict: probe.Passed, Because: because}
+	}
+	stands := probe.Evidence{Reason: probe.EvStandsIn, Args: map[string]any{"part": "IKEv2 from another port", "why": "permission denied"}}
+	lossy, broken := onLinux(), onLinux()
+	lossy.Control, broken.Control = line(10, 0), line(0, 2*time.Second)
+	for _, x := range []struct {
+		name, headline, advice string
+		c                      probe.Circumstances
+		fs                     []probe.Finding
+	}{
+		{"stands-in", "IKE works from another port; port 500 itself, which VPN clients use, was not tried.", "Run vpncheck as administrator", onLinux(),
+			[]probe.Finding{passed("ike", stands)}},
+		{"lossy", "IKE works through this router and internet provider.", "The line loses 10 % of the packets", lossy, []probe.Finding{passed("ike")}},
+		{"dead", "IKE works through this router and internet provider.", "The line was dead once, for 2", broken, []probe.Finding{passed("ike")}},
+		{"ah", "AH cannot work behind a NAT", "Nothing: hardly any VPN uses AH", onLinux(),
+			[]probe.Finding{{Protocol: "ah", Verdict: probe.Altered, Reason: probe.AHThroughNAT}}},
+		{"l2tp", "L2TP/IPsec and IKEv2 VPNs fail here, whatever L2TP without IPsec does.", "Allow UDP port 4500", onLinux(),
+			[]probe.Finding{passed("l2tp"), passed("ike"), portDropped("natt", probe.UDPPortDropped, 4500)}},
+	} {
+		s := said(x.c, x.fs...).Summary
+		if !strings.Contains(s.Headline, x.headline) || !strings.HasPrefix(s.Advice, x.advice) {
+			t.Errorf("%s: got %q and %q, want %q and %q", x.name, s.Headline, s.Advice, x.headline, x.advice)
+		}
+		well(t, x.name, s.Headline, s.Advice)
+	}
+}
+
+// No VPN is recommended that the same report says is blocked.
+func TestOtherVPNs(t *testing.T) {
+	ike := portDropped("ike", probe.UDPPortDropped, 500)
+	filtered := onLinux()
+	filtered.Control = line(0, 0)
+	for i := range filtered.Control.UDP {
+		filtered.Control.UDP[i].RTT = 0
+	}
+	for _, x := range []struct {
+		name, want, not string
+		c               probe.Circumstances
+		fs              []probe.Finding
+	}{
+		{"nothing-else", "IKEv2, OpenVPN or WireGuard (not tested here)", "TCP", onLinux(), nil},
+		{"ike-passed", "IKEv2, OpenVPN or WireGuard (the last two", "TCP", onLinux(), []probe.Finding{{Protocol: "ike", Verdict: probe.Passed}}},
+		{"ike-blocked", "OpenVPN (over TCP if UDP is blocked) or WireGuard (not tested here)", "IKEv2", onLinux(), []probe.Finding{ike}},
+		{"ike-hijacked", "OpenVPN", "IKEv2", onLinux(), []probe.Finding{{Protocol: "ike", Verdict: probe.Hijacked, Reason: probe.AnsweredByAnother}}},
+		{"natt-blocked", "OpenVPN", "IKEv2", onLinux(), []probe.Finding{portDropped("natt", probe.UDPPortDropped, 4500)}},
+		{"no-udp", "OpenVPN over TCP (not tested here)", "WireGuard", filtered, nil},
+	} {
+		gre := probe.Finding{Protocol: "gre", Verdict: probe.BlockedBack, Reason: probe.GREBackDropped}
+		got := said(x.c, append(x.fs, gre)...).Protocols[len(x.fs)].Next
+		if !strings.Contains(got, x.want) || strings.Contains(got, x.not) {
+			t.Errorf("%s: got %q, want %q in it and no %q", x.name, got, x.want, x.not)
+		}
+	}
+}
+
+// What a firewall must let in is named.
+func TestFirewallAdvice(t *testing.T) {
+	for _, x := range []struct{ id, want string }{
+		{"gre", `Let in IP protocol 47 (GRE) from vpn.example`},
+		{"gre", `sudo ufw allow proto gre from 203.0.113.2`},
+		{"esp", `protocol value="esp" accept`},
+		{"ike", `sudo ufw allow proto udp from 203.0.113.2 port 500`},
+	} {
+		f := probe.Finding{Protocol: x.id, Verdict: probe.BlockedBack, Reason: probe.LaptopDropsAnswers}
+		if x.id == "ike" {
+			f.Because = []probe.Evidence{{Reason: probe.EvPort, Args: map[string]any{"port": 500}}}
+		}
+		p := said(onLinux(), f).Protocols[0]
+		if !strings.Contains(p.Next, x.want) {
+			t.Errorf("%s: got %q, want %q in it", x.id, p.Next, x.want)
+		}
+		well(t, x.id, p.Sentence, p.Next)
+	}
+}
+
+func TestPlain(t *testing.T) {
+	for _, x := range []struct{ in, want string }{
+		{"EOF", "the connection was closed"},
+		{"reading: unexpected EOF", "the connection was closed"},
+		{"read tcp 192.0.2.1:5->192.0.2.2:443: connection reset by peer", "connection reset by peer"},
+		{"read tcp 192.0.2.1:5->192.0.2.2:443: i/o timeout", "no answer came in time"},
+		{"opening UDP port 500: permission denied", "opening UDP port 500: permission denied"},
+		{"", ""},
+	} {
+		if got := Plain(x.in); got != x.want {
+			t.Errorf("%q: got %q, want %q", x.in, got, x.want)
+		}
+	}
+}
+
+// A session that ends is told without the error, and what had not begun is not said to have been tried.
+func TestSessionLost(t *testing.T) {
+	c := onLinux()
+	c.Stop = &probe.Stop{Reason: probe.SessionLost, Args: map[string]any{"why": "EOF"}}
+	r := said(c, probe.Finding{Protocol: "ike", Verdict: probe.Inconclusive, Reason: probe.SessionLost},
+		probe.Finding{Protocol: "esp", Verdict: probe.Untested, Reason: probe.SessionLost})
+	for i, want := range []string{"ended while IKE was being tried", "ended before ESP was tried"} {
+		if got := r.Protocols[i].Sentence; !strings.Contains(got, want) || strings.Contains(got, "EOF") {
+			t.Errorf("got %q, want %q in it", got, want)
+		}
+	}
+}
+
+func TestAddressOfTheOtherKind(t *testing.T) {
+	c := probe.Circumstances{Server: probe.ServerFacts{Host: "203.0.113.2"}, NoSession: &probe.NoSessionFacts{Reason: probe.NoAddress}}
+	s := said(c, probe.Finding{Protocol: "ike", Verdict: probe.Untested, Reason: probe.NoSession}).Summary
+	if want := "No check was possible: 203.0.113.2 is an IPv4 address."; s.Headline != want {
+		t.Errorf("got %q, want %q", s.Headline, want)
+	}
+}
