@@ -152,8 +152,11 @@ func sayStopped(a args, _ facts) string {
 	return fmt.Sprintf("Conversation %s stopped after %s.", cmp.Or(a.text("flow", 20), "1"), plural(a.count("after"), "answer"))
 }
 
-func sayStranger(a args, _ facts) string {
+func sayStranger(a args, fa facts) string {
 	from, bytes := a.text("from", 60), a.text("bytes", 64)
+	if fa.isServer(from) {
+		from = ""
+	}
 	if from != "" {
 		from = " from " + from
 	}

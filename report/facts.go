@@ -248,14 +248,18 @@ func (fa facts) stage(id string) string {
 
 // whose says where an answer came from that was not the server's. One with the server's own address is told as such.
 func (fa facts) whose(from string) string {
-	at, err := netip.ParseAddrPort(from)
 	switch {
 	case from == "":
 		return ""
-	case err == nil && at.Addr().Unmap() == fa.server, from == fa.server.String():
+	case fa.isServer(from):
 		return ", in the server's name"
 	}
 	return " (it came from " + from + ")"
+}
+
+func (fa facts) isServer(from string) bool {
+	at, err := netip.ParseAddrPort(from)
+	return err == nil && at.Addr().Unmap() == fa.server || fa.server.IsValid() && from == fa.server.String()
 }
 
 func plural(n float64, noun string) string {

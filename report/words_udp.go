@@ -75,7 +75,7 @@ var portWords = map[int]struct {
 		},
 	},
 	1701: {
-		use: " L2TP inside IPsec, as nearly everybody uses it, is not affected: there this port is hidden.",
+		use: " L2TP inside IPsec, as nearly everybody uses it, does not need this port: there it is hidden.",
 		Words: Words{
 			Do: "nothing for L2TP/IPsec; else switch on \"L2TP passthrough\"",
 			Next: "Nothing, if yours is L2TP/IPsec, as in Windows, macOS and phones. If it is L2TP without IPsec, switch on \"L2TP passthrough\" (or " +

@@ -185,11 +185,41 @@ func TestColorEndsOnItsLine(t *testing.T) {
 	}
 }
 
+// The answer is never cut, and stands where a terminal stops.
+func TestSummaryIsWholeAndLast(t *testing.T) {
+	r := fixture(ipsecWorlds["seven-no-privilege"])
+	r.Summary.Headline = strings.Repeat("A does not work. ", 40) + "This is its end."
+	text := render(t, r, Options{})
+	if n := strings.Count(text, "end.\nWhat to do:"); n != 2 || strings.Contains(text, "...") {
+		t.Errorf("the whole summary stands there %d times, want twice:\n%s", n, text)
+	}
+	if text := render(t, fixture(worlds["portal"]), Options{}); strings.Count(text, "What to do:") != 1 {
+		t.Errorf("a short report repeats its summary:\n%s", text)
+	}
+}
+
+// What ended the run is told once, and the others point to the one that tells it.
+func TestEndOfRunIsToldOnce(t *testing.T) {
+	c := worlds["all-passed"].circumstances()
+	c.Stop = &probe.Stop{Reason: probe.SessionLost, Args: map[string]any{"why": "EOF"}}
+	fs := []probe.Finding{{Protocol: "pptp", Verdict: probe.Inconclusive, Reason: probe.SessionLost}, {Protocol: "gre", Verdict: probe.Untested, Reason: probe.SessionLost},
+		{Protocol: "x", Verdict: probe.Untested, Reason: probe.SessionLost}}
+	o := fixture(worlds["all-passed"]).Protocols[0].Observation
+	text := render(t, report.New(probe.Result{Findings: fs, Circumstances: c, Observations: []probe.Observation{o}}, []probe.Probe{probe.PPTP{}, probe.GRE{}}, report.Tool{}), Options{})
+	for want, n := range map[string]int{"Either the server": 1, "EOF": 0, "same reason as PPTP": 2, "same reason as GRE": 0} {
+		if got := strings.Count(strings.Join(strings.Fields(text), " "), want); got != n {
+			t.Errorf("%q stands there %d times, want %d:\n%s", want, got, n, text)
+		}
+	}
+}
+
 func TestVerdict(t *testing.T) {
 	var buf strings.Builder
 	for _, f := range []probe.Finding{
 		{Verdict: probe.Passed},
 		{Verdict: probe.BlockedBack, Reason: probe.NoPPTPHelper},
+		{Verdict: probe.Hijacked, Reason: probe.AnsweredByAnother},
+		{Verdict: probe.Passed, Because: []probe.Evidence{{Reason: probe.EvStandsIn, Args: map[string]any{"part": "from another port"}}}},
 		{Verdict: "new", Reason: "newer"},
 	} {
 		if err := Verdict(&buf, "PPTP", f, Options{Width: 100}); err != nil {
@@ -198,6 +228,8 @@ func TestVerdict(t *testing.T) {
 	}
 	want := `PPTP: works [passed]
 PPTP: answers do not come back [blocked-back] your router's PPTP passthrough is off or missing
+PPTP: something else answers [hijacked]
+PPTP: works [passed] tested only in the form "from another port"
 PPTP: new [new] this report uses a word that this version does not know
 `
 	if diff := cmp.Diff(want, buf.String()); diff != "" {
