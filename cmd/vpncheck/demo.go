@@ -5,8 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -88,6 +91,7 @@ func (f *demoFlags) demo(cmd *cobra.Command) error {
 	if err := netlab.Enter(); err != nil {
 		return cannot("", "%w", err)
 	}
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // else a reader that goes, as head does, leaves the server's key behind
 	ctx, stop := interruptible(cmd.Context())
 	defer stop()
 	if f.all {

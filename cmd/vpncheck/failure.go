@@ -77,12 +77,15 @@ var errInterrupted = errors.New("interrupted")
 // dies.
 const untilEOF = "VPNCHECK_UNTIL_EOF"
 
-// interruptible is done at the first SIGINT or SIGTERM, so that what is under way can end well; the second one ends the program,
+// interruptible is done at the first SIGINT, SIGTERM or SIGHUP, so that what is under way can end well; the second one ends the program,
 // and leaves nothing of a demo behind.
 func interruptible(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	if os.Getenv(untilEOF) != "" {
 		signal.Ignore(os.Interrupt)
 		go func() {

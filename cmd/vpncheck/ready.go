@@ -213,7 +213,7 @@ func tellReady(w io.Writer, o view.Options, st testserver.Status, p location, ex
 	when := expires.Local().Format("2006-01-02 15:04 MST")
 	if !expires.IsZero() && !time.Now().Before(expires) {
 		l.print("\n")
-		l.para("This line EXPIRED at " + when + ": run serve --new-token, or --token-valid with a time that is longer since it was made, as 24h.")
+		l.para("This line EXPIRED at " + when + ": run serve --new-token, or lengthen it: --token-valid 24h, say, counts from when it was made.")
 		return l.err
 	}
 	if !expires.IsZero() && time.Until(expires) < forever/2 {
@@ -227,11 +227,13 @@ func tellReady(w io.Writer, o view.Options, st testserver.Status, p location, ex
 // tellFirewalls lists what is listened on as whoever sets a firewall needs it.
 func tellFirewalls(l *lines, st testserver.Status) {
 	var tcp, udp, ip []string
+	missing := ""
 	for _, a := range st.Links {
 		tcp = append(tcp, strconv.Itoa(int(a.Port())))
 	}
 	for _, c := range st.Carriers {
 		if !c.Ready {
+			missing = ", for what is ready now"
 			continue
 		}
 		switch c.Carrier {
@@ -254,7 +256,7 @@ func tellFirewalls(l *lines, st testserver.Status) {
 		}
 	}
 	l.print("\n")
-	l.para("Both firewalls, this machine's and its provider's, must let in:")
+	l.para("Both firewalls, this machine's and its provider's, must let in" + missing + ":")
 	for _, kind := range []struct {
 		name  string
 		ports []string

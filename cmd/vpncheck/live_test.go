@@ -1,0 +1,36 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"vpncheck/probe"
+	"vpncheck/report"
+	"vpncheck/report/view"
+)
+
+// What no router can help is shown last and without the colours of a failure; if the report says something else in the end, that is told.
+func TestLive(t *testing.T) {
+	verdict := func(id string, v probe.Verdict, r probe.Reason) probe.Event {
+		return probe.Event{Kind: "verdict", Protocol: id, Finding: &probe.Finding{Protocol: id, Verdict: v, Reason: r}}
+	}
+	show := func(early bool, final probe.Verdict) string {
+		var out strings.Builder
+		l := newLive(&out, view.Options{Color: true}, allProbes())
+		l.on(verdict("ah", probe.Altered, probe.AHThroughNAT))
+		l.on(verdict("gre", probe.Passed, ""))
+		l.on(probe.Event{Kind: "done"})
+		l.end(report.Report{Protocols: []report.Protocol{{ID: "gre", Verdict: final}}}, early)
+		return out.String()
+	}
+	got := show(false, probe.Passed)
+	gre, ah := strings.Index(got, "GRE"), strings.Index(got, "AH: ")
+	if gre < 0 || ah < gre || strings.Contains(got[ah:], "\x1b") || !strings.Contains(got[:ah], "\x1b") || strings.Contains(got, "early") {
+		t.Errorf("got %q, want GRE first, in colours, and AH last, without", got)
+	}
+	for _, got := range []string{show(true, probe.Passed), show(false, probe.Inconclusive)} {
+		if !strings.HasSuffix(got, "The run ended early: the report below counts, not these lines.\n") {
+			t.Errorf("got %q, want that the report counts", got)
+		}
+	}
+}
