@@ -98,7 +98,7 @@ next:
 	for _, p := range ps {
 		w := explain(p.Verdict, p.Reason, p.facts(s))
 		for i, g := range out {
-			if g.members[0].Verdict == p.Verdict && g.words.Short == w.Short {
+			if (g.members[0].Verdict == p.Verdict || EndsRun(p.Reason)) && g.words.Short == w.Short {
 				if rank(p) < g.rank() {
 					out[i].words = w // what to do is told for the most important one
 				}
@@ -128,10 +128,12 @@ func (g group) rank() int {
 }
 
 func (g group) undecided() string {
-	if g.members[0].Verdict == probe.Untested {
-		return " was not tried: "
+	for _, p := range g.members {
+		if p.Verdict != probe.Untested {
+			return " is undecided: "
+		}
 	}
-	return " is undecided: "
+	return " was not tried: "
 }
 
 // among is the setting of protocols that are part of a report already.

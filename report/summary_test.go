@@ -63,6 +63,8 @@ func TestHeadline(t *testing.T) {
 		{"A does not work: GRE packets do not reach the server. B is undecided: the fault may be at the server. C was not tried: another program holds the port.",
 			[]Protocol{p("A", probe.BlockedOut, probe.GREOutDropped), p("B", probe.Inconclusive, probe.ServerUnproven), p("C", probe.Untested, probe.PortHeld)}},
 		{"Nothing was checked.", nil},
+		{"A works. B and C are undecided: the connection to the test server was lost.",
+			[]Protocol{p("A", probe.Passed, ""), p("B", probe.Untested, probe.SessionLost), p("C", probe.Inconclusive, probe.SessionLost)}},
 		{"IKE and ESP work through this router and internet provider. AH cannot work behind a NAT, and hardly any VPN needs it.",
 			[]Protocol{p("IKE", probe.Passed, ""), p("ESP", probe.Passed, ""), ah}},
 		{"AH cannot work behind a NAT, and hardly any VPN needs it.", []Protocol{ah}},

@@ -39,7 +39,7 @@ func Text(w io.Writer, r report.Report, o Options) error {
 			}
 		}
 		p.notes(slices.DeleteFunc(slices.Clone(r.Notes), func(n report.Note) bool {
-			return slices.Contains(wholeRun, n.Reason) && slices.ContainsFunc(p.explained, func(x report.Protocol) bool { return x.Reason == n.Reason })
+			return report.EndsRun(n.Reason) && slices.ContainsFunc(p.explained, func(x report.Protocol) bool { return x.Reason == n.Reason })
 		}))
 	}
 	if o.Verbose {
@@ -115,10 +115,10 @@ func (p *page) why(x report.Protocol, o Options) {
 		switch {
 		case e.Reason != x.Reason || o.Verbose:
 			continue
-		case slices.Contains(wholeRun, x.Reason) && x.Verdict == probe.Untested:
+		case report.EndsRun(x.Reason) && x.Verdict == probe.Untested:
 			p.para(2, 2, "", "It was not tried any more, for the same reason as "+e.Name()+".")
 			return
-		case slices.Contains(wholeRun, x.Reason),
+		case report.EndsRun(x.Reason),
 			e.Verdict == x.Verdict && (e.Sentence == x.Sentence || x.Verdict == probe.Untested && len(x.Observation.Exchanges) == 0):
 			p.para(2, 2, "", "For the same reason as "+e.Name()+".")
 			return
@@ -138,9 +138,6 @@ func (p *page) why(x report.Protocol, o Options) {
 		p.explained = append(p.explained, x)
 	}
 }
-
-// wholeRun are the reasons that end a run: they are the same for all that it had not decided.
-var wholeRun = []probe.Reason{probe.SessionLost, probe.AddressChanged, probe.Interrupted, probe.TimeUp}
 
 func (p *page) verdict(x report.Protocol) {
 	title := x.Title
