@@ -114,7 +114,6 @@ func (p ESP) hold(ctx context.Context, c *Conversation, f *Flow, part string, fl
 	})
 }
 
-
 // worthCold says whether the first address has left a question that the second can answer: whether ESP needs IKE, or whether a block is
 // a clash.
 func (p ESP) worthCold(c *Conversation) bool {

@@ -11,7 +11,6 @@ const (
 	CallIDWrong     Reason = "call-id-wrong"
 	AddressesDiffer Reason = "addresses-differ"
 	AHThroughNAT    Reason = "ah-through-nat"
-	SPIWrong        Reason = "spi-wrong" // an SPI or cookie that its owner does not know
 	// blocked-out
 	TCPReset       Reason = "tcp-reset"
 	TCPRefused     Reason = "tcp-refused" // by ICMP

@@ -12,14 +12,6 @@ var ipsecWords = map[probe.Reason]Words{
 		Do:   "nothing: hardly any VPN uses AH",
 		Next: "Nothing: hardly any VPN uses AH. One that does must use ESP with NAT-T (UDP port 4500) instead.",
 	},
-	probe.SPIWrong: {
-		Short: "the number that marks a connection is changed",
-		Sentence: "{title} marks each connection with numbers (the SPI, or in older versions the cookie). Something on the way writes another " +
-			"one, which its owner does not know. A real VPN client throws such packets away.",
-		Do: "switch off the \"IPsec ALG\" in your router, if it has one",
-		Next: "Look in your router for an \"IPsec ALG\" or \"IPsec passthrough\" and switch it off: VPNs with NAT-T (UDP port 4500) need no " +
-			"such help. Then update the router's firmware.",
-	},
 	probe.ESPOutDropped: {
 		Short: "the packets do not reach the server",
 		Sentence: "{title} packets do not reach the server{tries}, though such packets have reached it within the last day. Your router or your " +
