@@ -123,6 +123,12 @@ func TestJudge(t *testing.T) {
 		{"no-block-without-proof", "o,o,o,o,o,o", func(c *Circumstances) { c.Server.Carriers = nil }, Inconclusive, ServerUnproven},
 		{"no-block-without-control", "o,o,o,o,o,o", func(c *Circumstances) { c.Control = Control{} }, Inconclusive, NotEnoughTries},
 		{"no-block-in-heavy-loss", "o,o,o,o,o,o", func(c *Circumstances) { c.Control = controlOf(strings.Repeat(".x", 25), clean) }, Inconclusive, NotEnoughTries},
+		{"losses-in-bursts-make-tries-fewer", "o.o.o.o.o.o.o.o.o", func(c *Circumstances) {
+			c.Control = controlOf("....xxxx"+clean[8:], clean)
+		}, Inconclusive, NotEnoughTries},
+		{"as-many-losses-apart-do-not", "o.o.o.o.o.o.o.o.o", func(c *Circumstances) {
+			c.Control = controlOf("..x..x..x..x"+clean[12:], clean)
+		}, BlockedOut, NoArrival},
 		{"tls-is-the-control-where-udp-is-filtered", "o,o,o,o,o,o", func(c *Circumstances) {
 			c.Control = controlOf(strings.Repeat("x", 50), clean)
 		}, BlockedOut, NoArrival},
@@ -235,6 +241,34 @@ func TestJudgeAgain(t *testing.T) {
 	b, _ := json.Marshal(Judge(toy{}, o2, circ2))
 	if string(a) != string(b) {
 		t.Errorf("judged differently after JSON:\n%s\n%s", a, b)
+	}
+}
+
+// How an attempt on TCP 1723 was refused is not guessed.
+func TestPPTPRefused(t *testing.T) {
+	for how, want := range map[string]Reason{"reset": TCPReset, "unreachable": TCPRefused, "icmp 3/13 from 192.168.1.1": TCPRefused, "": TCP1723Dropped} {
+		o := Observation{Exchanges: []Exchange{{Stage: stageConnect, From: Client, Refused: how}}}
+		if got, _ := (PPTP{}).Reason(o, Stage{ID: stageConnect}, BlockedOut, Circumstances{}); got != want {
+			t.Errorf("refused by %q: got %s, want %s", how, got, want)
+		}
+	}
+}
+
+// A nonce that the server blanks out of its report, until the address has proved that it receives, was not changed on the way.
+func TestUnveil(t *testing.T) {
+	tag := wire.Tag{Token: wire.Token([]byte("a token of 20 octets")), Nonce: [wire.NonceSize]byte{9, 9, 9, 9, 9, 9, 9, 9}}
+	seen := func(t wire.Tag) wire.Sighting {
+		return wire.Sighting{State: wire.Seen, Bytes: append(wire.Hex{7, 7}, t.Append(nil)...)}
+	}
+	e := Exchange{From: Client, Replied: seen(wire.Tag{Token: tag.Token}), Returned: seen(tag)}
+	unveil(&e)
+	if changes := Compare(e, 0); len(changes) != 0 {
+		t.Errorf("got %+v, want no change", changes)
+	}
+	tag.Token[0]++ // another answer's
+	e = Exchange{From: Client, Replied: seen(wire.Tag{}), Returned: seen(tag)}
+	if unveil(&e); len(Compare(e, 0)) == 0 {
+		t.Error("an answer that is another one was taken for the same")
 	}
 }
 

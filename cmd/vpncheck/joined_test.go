@@ -376,3 +376,41 @@ func TestJoinedEverythingDropped(t *testing.T) {
 		})
 	}
 }
+
+// Our own questions thrown back are neither answers nor an impostor's.
+func TestJoinedMirror(t *testing.T) {
+	route := func(p sock.FakePacket) []sock.FakePacket {
+		if p.Proto == wire.IPProtoGRE && p.Src.Addr() == atHome {
+			p.Src, p.Dst = p.Dst, p.Src
+			return []sock.FakePacket{p}
+		}
+		return nat(always)(p)
+	}
+	join(t, route, func(j *joined) {
+		j.prove()
+		j.want(j.run(j.Context(), j.laptop), map[string]string{"pptp": "blocked-out gre-out-dropped", "gre": "blocked-out gre-out-dropped"})
+	})
+}
+
+// An ICMP error that asks for smaller packets refuses nothing; one that says "prohibited" does.
+func TestJoinedICMP(t *testing.T) {
+	for code, want := range map[uint8]string{4: "blocked-out udp-port-dropped", 13: "blocked-out udp-refused"} {
+		route := func(p sock.FakePacket) []sock.FakePacket {
+			if p.Proto != wire.IPProtoUDP || p.Dst.Port() != wire.IKEPort || p.Src.Addr() != atHome {
+				return nat(always)(p)
+			}
+			quoted := wire.UDP{SrcPort: p.Src.Port(), DstPort: p.Dst.Port(), Length: uint16(8 + len(p.Payload))}.Append(nil)
+			m := wire.ICMPError{Type: wire.ICMPUnreachable, Code: code, Quoted: quoted, Header: wire.IPv4{
+				TotalLength: uint16(28 + len(p.Payload)), TTL: 63, Protocol: wire.IPProtoUDP, Src: atHome, Dst: atServer,
+			}}
+			return []sock.FakePacket{{
+				Proto: wire.IPProtoICMP, TTL: 64, Payload: m.Append(nil),
+				Src: netip.AddrPortFrom(netip.MustParseAddr("192.168.1.1"), 0), Dst: netip.AddrPortFrom(atHome, 0),
+			}}
+		}
+		join(t, route, func(j *joined) {
+			j.prove()
+			j.want(j.run(j.Context(), j.laptop), map[string]string{"ike": want, "natt": "passed"})
+		})
+	}
+}
