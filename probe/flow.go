@@ -34,7 +34,7 @@ func (c *Conversation) UDP(local, port uint16, carrier wire.Carrier, read func(w
 	if err != nil {
 		return nil, refusal(err)
 	}
-	return c.flow(conn, netip.AddrPortFrom(c.path.Server, port), carrier, read), nil
+	return c.flow(conn, wire.IPProtoUDP, netip.AddrPortFrom(c.path.Server, port), carrier, read), nil
 }
 
 // RawTo is Raw to another address of the server.
@@ -43,16 +43,12 @@ func (c *Conversation) RawTo(proto uint8, to netip.Addr, carrier wire.Carrier, r
 	if err != nil {
 		return nil, refusal(err)
 	}
-	return c.flow(conn, netip.AddrPortFrom(to, 0), carrier, read), nil
+	return c.flow(conn, proto, netip.AddrPortFrom(to, 0), carrier, read), nil
 }
 
-func (c *Conversation) flow(conn sock.Conn, to netip.AddrPort, carrier wire.Carrier, read func(wire.Sighting) (wire.Tag, bool)) *Flow {
+func (c *Conversation) flow(conn sock.Conn, proto uint8, to netip.AddrPort, carrier wire.Carrier, read func(wire.Sighting) (wire.Tag, bool)) *Flow {
 	f := &Flow{c: c, conn: conn, to: to, carrier: carrier, read: read}
 	go f.listen()
-	proto := uint8(wire.IPProtoUDP)
-	if to.Port() == 0 {
-		proto = rawProto(carrier)
-	}
 	// Where the system shows no network card, the laptop's firewall cannot be told from the network's.
 	if nic, err := c.path.net.Arrivals(proto, to.Addr()); err == nil {
 		f.nic = nic
@@ -207,15 +203,4 @@ func (f *Flow) Close() error {
 		f.nic.Close()
 	}
 	return f.conn.Close()
-}
-
-// rawProto is the IP protocol that a carrier without ports is.
-func rawProto(c wire.Carrier) uint8 {
-	switch c {
-	case wire.CarrierESP:
-		return wire.IPProtoESP
-	case wire.CarrierAH:
-		return wire.IPProtoAH
-	}
-	return wire.IPProtoGRE
 }
