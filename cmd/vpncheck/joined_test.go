@@ -414,3 +414,17 @@ func TestJoinedICMP(t *testing.T) {
 		})
 	}
 }
+
+// What the laptop's own firewall drops is nobody else's doing (F21): the network card tells.
+func TestJoinedLaptopFirewall(t *testing.T) {
+	join(t, nat(always), func(j *joined) {
+		j.laptop.Input = func(p sock.FakePacket) bool { return !isGRE(p, 1) }
+		j.want(j.run(j.Context(), j.laptop), map[string]string{"pptp": "blocked-back laptop-drops-answers", "gre": "passed"})
+	})
+	// Where no network card can be watched, nobody is named whom the evidence does not name.
+	join(t, nat(always), func(j *joined) {
+		j.laptop.Input = func(p sock.FakePacket) bool { return p.Proto != wire.IPProtoGRE }
+		j.laptop.Deny = map[string]error{"arrivals": syscall.EPERM}
+		j.want(j.run(j.Context(), j.laptop), map[string]string{"pptp": "blocked-back gre-back-dropped", "gre": "blocked-back gre-back-dropped"})
+	})
+}
