@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"vpncheck/probe/wire"
+	"vpncheck/probe/witness"
 )
 
 // Circumstances are what Judge may know besides the observation: plain data, kept in the report.
@@ -14,6 +15,10 @@ type Circumstances struct {
 	Control Control     `json:"control"`
 	// Beside is how the run's other protocols fared, by id: some reasons need it.
 	Beside map[string]Tally `json:"beside,omitempty"`
+	// Router is what the laptop's gateway says of itself; nil if nobody asked it.
+	Router *witness.Router `json:"router,omitempty"`
+	// Changed is how long before the run a setting of the router was changed, as the person said (T26); zero if none was.
+	Changed time.Duration `json:"changed_ns,omitempty"`
 	// Stop is set if no verdict can be given, or if the run ended before its time.
 	Stop *Stop `json:"stop,omitempty"`
 	// NoSession is set if the server could not be reached at all.
@@ -30,6 +35,8 @@ type ServerFacts struct {
 	Client   netip.AddrPort      `json:"client,omitzero"` // the laptop as the server sees it
 	Own      netip.Addr          `json:"own,omitzero"`    // the server's own end: differs from Address behind a 1:1 NAT
 	Second   netip.Addr          `json:"second,omitzero"`
+	Others   *wire.Others        `json:"others,omitempty"` // other runs behind the same public address
+	Cloud    *wire.Cloud         `json:"cloud,omitempty"`
 	Carriers []wire.CarrierState `json:"carriers,omitempty"`
 }
 

@@ -51,6 +51,7 @@ func (p *Path) open(ctx context.Context, cfg Config, conn *tls.Conn) *NoSessionF
 func (p *Path) begin(conn *tls.Conn, s wire.Session) {
 	f := &p.facts.Server
 	f.Control, f.Second, f.Carriers = s.Control, s.Second, s.Carriers
+	f.Others, f.Cloud = s.Others, s.Cloud
 	f.Client = netip.AddrPortFrom(s.Client.Addr().Unmap(), s.Client.Port())
 	f.Own = s.Server.Addr().Unmap()
 	p.Local = tcpAddr(conn.LocalAddr()).Addr()

@@ -9,6 +9,7 @@ import (
 
 	"vpncheck/probe/sock"
 	"vpncheck/probe/wire"
+	"vpncheck/probe/witness"
 )
 
 // Path is all that a probe may touch: the addresses, the conversation with the server, the clock. A probe opens no socket of its own.
@@ -23,7 +24,9 @@ type Path struct {
 	numbers  atomic.Uint32
 	talks    atomic.Uint32
 	budget   int
-	prove    bool // one answer of each is enough: come only to show that packets arrive
+	deep     bool
+	router   witness.RouterAsker // nil: nobody asks the gateway
+	prove    bool                // one answer of each is enough: come only to show that packets arrive
 	progress func(protocol string, part float64)
 
 	// ikeOpened is closed when IKE's opening has been answered or given up: warm ESP comes after it (T27).

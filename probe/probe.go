@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vpncheck/probe/wire"
+	"vpncheck/probe/witness"
 )
 
 // A Verdict is one of eight words. docs/design.md says what each means at both ends.
@@ -62,6 +63,9 @@ type Exchange struct {
 	Silent string `json:"silent,omitempty"`
 	// AtNIC is an answer that reached the laptop's network card and no socket of ours: nil if there was none, or nobody could look.
 	AtNIC *wire.Sighting `json:"at_nic,omitempty"`
+	// ICMPAtClient and ICMPAtServer are the ICMP errors that either end heard about the packets it sent in this exchange.
+	ICMPAtClient []wire.ICMPSighting `json:"icmp_at_client,omitempty"`
+	ICMPAtServer []wire.ICMPSighting `json:"icmp_at_server,omitempty"`
 	// Copies counts further copies of the answer that came.
 	Copies int `json:"copies,omitempty"`
 }
@@ -104,6 +108,35 @@ type Observation struct {
 	// Strangers are packets that came in the server's name on this protocol and carried no answer of it.
 	Strangers []wire.Sighting `json:"strangers,omitempty"`
 	Refused   *Refusal        `json:"refused,omitempty"`
+	// Hops and Train are what the witnesses found that are asked once something did not pass. They decide nothing; they tell who did it.
+	Hops  []Hop  `json:"hops,omitempty"`
+	Train *Train `json:"train,omitempty"`
+}
+
+// A Hop is what was heard of packets that could cross only TTL routers. Linux answers them even where it would drop them afterwards
+// (T08): an answer from hop 2 or beyond says that the first router let the protocol through, and silence says nothing.
+type Hop struct {
+	TTL     int                 `json:"ttl"`
+	Control bool                `json:"control,omitempty"` // the control's UDP, for comparison; else the protocol's own packets
+	Asked   int                 `json:"asked"`
+	Answers []wire.ICMPSighting `json:"answers,omitempty"` // time exceeded (type 11)
+	Arrived int                 `json:"arrived,omitempty"` // at the server: it is nearer than TTL routers
+}
+
+// A Train is a known number of a protocol's packets, between readings of the router's own counters on its outer side (PAM 2012, section
+// 5.3): how many were sent, how many the router counted on their way out, how many arrived.
+type Train struct {
+	Sent     int `json:"sent"`
+	Arrived  int `json:"arrived"`
+	Replied  int `json:"replied"`
+	Returned int `json:"returned"`
+	// Readings are of the router's counters, in order of time: two or more before the train, while nothing was sent on purpose, and two
+	// or more after it.
+	Readings []witness.Counters `json:"readings,omitempty"`
+	// Began and Ended are when the first packet left, and when the last answer was given up.
+	Began time.Time `json:"began,omitzero"`
+	Ended time.Time `json:"ended,omitzero"`
+	Why   string    `json:"why,omitempty"` // why there are no counters
 }
 
 // A Stage is a step of a conversation. The first stage that fails decides the protocol's verdict.

@@ -51,6 +51,9 @@ const (
 	AddressChanged Reason = "address-changed"
 	Interrupted    Reason = "interrupted"
 	TimeUp         Reason = "time-up"
+	ServerFirewall Reason = "server-firewall" // it reached the server's network card, and no program of its
+	// passed
+	RateLimit Reason = "rate-limit" // it stops at a usual pace and passes at one packet a second (F52)
 	// untested
 	NoPrivilege        Reason = "no-privilege"
 	PortHeld           Reason = "port-held"
@@ -107,6 +110,18 @@ const (
 	OutageSeen  Reason = "outage"
 	LossSeen    Reason = "loss" // args: lost, sent
 	NoNAT       Reason = "no-nat"
-	BehindNAT   Reason = "nat" // args: local, public
-	EvWhy       Reason = "why" // args: why, hint: what the system or the server said
+	BehindNAT   Reason = "nat"         // args: local, public
+	EvICMP      Reason = "icmp"        // args: from, type, code, count, at: "client" or "server", forged (bool)
+	EvHop       Reason = "hop"         // args: ttl, from, answers, asked: routers beyond the first that answered for this protocol
+	EvTrain     Reason = "train"       // args: sent, counted, arrived, way
+	EvForward   Reason = "forward"     // args: proto, port, to: the router sends what comes for that port elsewhere (F32)
+	EvCloud     Reason = "cloud"       // args: name, carrier, cannot (bool)
+	EvOwner     Reason = "owner"       // args: carrier, owner: a program or module at the server that takes the packets as well
+	EvRandom    Reason = "random"      // args: port, asked, returned, arrived: random octets to the same port
+	EvPace      Reason = "pace"        // args: asked, returned: at one packet a second
+	EvUneven    Reason = "uneven-loss" // args: lost, tries, control_lost, control: the protocol loses more than the control
+	EvTooEarly  Reason = "too-early"   // args: minutes: a setting was changed just now, and the router may still act by the old one
+	EvOthers    Reason = "others"      // args: count, minutes: other runs behind the same public address
+	EvNATs      Reason = "nats"        // the NAT sheet of the run
+	EvWhy       Reason = "why"         // args: why, hint: what the system or the server said
 )

@@ -14,6 +14,7 @@ import (
 
 	"vpncheck/probe/sock"
 	"vpncheck/probe/wire"
+	"vpncheck/probe/witness"
 )
 
 // Config is what a session is opened with.
@@ -30,6 +31,12 @@ type Config struct {
 	Look func(server netip.Addr) LaptopFacts
 	// Portal asks, with plain HTTP, whether somebody answers in the server's place, and where one signs in; nil asks nothing.
 	Portal func(ctx context.Context, host string) (signIn string, portal bool)
+	// Router asks the laptop's gateway about itself, if it is set.
+	Router witness.RouterAsker
+	// Deep plays more rounds: 30 small ones of each deciding part, and three of full size.
+	Deep bool
+	// Changed is how long ago a setting of the router was changed, as the person said; zero if none was.
+	Changed time.Duration
 	// Resolve looks a host name up; nil means the system's resolver.
 	Resolve func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
@@ -45,7 +52,8 @@ const (
 // Open opens a session. It always returns a Path: where no session could be had, its Circumstances say what was found instead, and Run
 // makes a report of that.
 func Open(ctx context.Context, cfg Config) *Path {
-	p := &Path{net: cfg.Net, prove: cfg.Prove, ikeOpened: make(chan struct{}), facts: Circumstances{Server: ServerFacts{Host: cfg.Host}, Laptop: LaptopFacts{OS: runtime.GOOS}}}
+	p := &Path{net: cfg.Net, prove: cfg.Prove, deep: cfg.Deep, router: cfg.Router, ikeOpened: make(chan struct{}), facts: Circumstances{Server: ServerFacts{Host: cfg.Host}, Laptop: LaptopFacts{OS: runtime.GOOS}}}
+	p.facts.Changed = cfg.Changed
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	server, none := resolve(ctx, cfg)

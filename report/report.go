@@ -25,6 +25,9 @@ type Report struct {
 	Summary       Summary             `json:"summary"`
 	Protocols     []Protocol          `json:"protocols"`
 	Notes         []Note              `json:"notes,omitempty"`
+	// Diagnosis is that of the failed protocol that matters most; nil if none failed.
+	Diagnosis     *Diagnosis          `json:"diagnosis,omitempty"`
+	NATs          *NATs               `json:"nats,omitempty"`
 	Circumstances probe.Circumstances `json:"circumstances"`
 }
 
@@ -65,6 +68,8 @@ type Protocol struct {
 	// Weak says why nobody should use the protocol any more, and what to use instead; it holds also where the protocol works.
 	Weak        string            `json:"weak,omitempty"`
 	Observation probe.Observation `json:"observation"`
+	// Diagnosis says who stopped it; nil where nothing was stopped.
+	Diagnosis *Diagnosis `json:"diagnosis,omitempty"`
 }
 
 // Part is the verdict on one form of a protocol's opening.

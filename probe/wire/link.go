@@ -46,6 +46,8 @@ type Message struct {
 	Ping    *Ping    `json:"ping,omitempty"`
 	Pong    *Ping    `json:"pong,omitempty"`
 	Bye     *Bye     `json:"bye,omitempty"`
+	Turn    *Turn    `json:"turn,omitempty"`
+	Came    *Came    `json:"came,omitempty"`
 }
 
 // Hello opens the link in both directions. No common version ends it in one sentence.
@@ -71,8 +73,29 @@ type Session struct {
 	// Second is another address of the server that answers too, if it has one.
 	Second   netip.Addr     `json:"second,omitzero"`
 	Carriers []CarrierState `json:"carriers"`
-	Packets  int            `json:"packets"` // the session's budget
-	Bytes    int            `json:"bytes"`
+	// Others tells of other runs with the same access token behind the same public address; nil if there were none of late.
+	Others *Others `json:"others,omitempty"`
+	// Cloud is where the server's machine stands, as far as its firmware says; nil if it does not.
+	Cloud   *Cloud `json:"cloud,omitempty"`
+	Packets int    `json:"packets"` // the session's budget
+	Bytes   int    `json:"bytes"`
+}
+
+// Others are runs of the last ten minutes with this session's access token from this session's public address: what they left in a NAT may
+// stand in the way (F11, T05). Nothing is told of other tokens' runs.
+type Others struct {
+	Count   int       `json:"count"`             // ended, in the last ten minutes
+	Last    time.Time `json:"last,omitzero"`     // when the last of them sent its last packet
+	Running int       `json:"running,omitempty"` // under way now: they and this one take turns on the carriers without ports
+}
+
+// Cloud is a provider that the server's firmware (DMI) names, and what its network is known not to carry (F17).
+type Cloud struct {
+	Name string `json:"name"`
+	// Cannot are carriers that this provider's network drops whatever rules are set.
+	Cannot []Carrier `json:"cannot,omitempty"`
+	// Ask are carriers that pass only where a rule of the provider's firewall lets their protocol in.
+	Ask []Carrier `json:"ask,omitempty"`
 }
 
 // CarrierState says whether the server listens for a carrier, and when one last arrived from anyone (DESIGN, law 7).
@@ -81,6 +104,10 @@ type CarrierState struct {
 	Ready   bool    `json:"ready"`
 	Why     string  `json:"why,omitempty"` // if not ready: "TCP 1723 is held by pptpd (pid 812)"
 	Proof   *Proof  `json:"proof,omitempty"`
+	// NIC says that the server sees this carrier's packets at its network card as well, before its own firewall (F01, F27, T16).
+	NIC bool `json:"nic,omitempty"`
+	// Owners are the machine's kernel modules and programs that take this carrier's packets as well, or answer them (F26).
+	Owners []string `json:"owners,omitempty"`
 	// SYNs says, of a TCP carrier, that the server sees connection attempts before any handshake.
 	SYNs bool `json:"syns,omitempty"`
 }
@@ -106,6 +133,25 @@ type Ready struct {
 	Refused string `json:"refused,omitempty"`
 	Why     string `json:"why,omitempty"`
 }
+
+// Turn says that another run holds the carriers of a declared conversation, and that Ready will come when it has ended.
+type Turn struct {
+	Conversation string        `json:"conversation"`
+	Ahead        int           `json:"ahead"`      // runs that have the turn before this one
+	AtMost       time.Duration `json:"at_most_ns"` // until Ready, as the server reckons
+}
+
+// Came is an ICMP error that reached the server about a packet that it sent in this session: what stands in the client's name on the way
+// back has no mapping for it (RFC 792).
+type Came struct {
+	Conversation string       `json:"conversation"`
+	Carrier      Carrier      `json:"carrier"`
+	ICMP         ICMPSighting `json:"icmp"`
+}
+
+// SilentFirewall is Saw.Silent of a packet that the server's network card saw and no socket of its got: the machine's own firewall or its
+// reverse-path filter dropped it. Arrived.Where is "nic" then.
+const SilentFirewall = "server-firewall"
 
 // Saw is the server's part of an exchange: how the client's message arrived and what was answered. For a message that the server
 // began (Began), Replied is that message as it left and Arrived is the client's answer to it.

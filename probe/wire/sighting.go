@@ -37,6 +37,18 @@ type Sighting struct {
 	Bytes Hex `json:"bytes,omitempty"`
 }
 
+// An ICMPSighting is an ICMP error (RFC 792) as one end's kernel delivered it. Who sent it is what its IP header says: anybody nearby can
+// forge that.
+type ICMPSighting struct {
+	At   time.Time  `json:"at,omitzero"`
+	From netip.Addr `json:"from"`
+	TTL  uint8      `json:"ttl"` // as it arrived
+	Type uint8      `json:"type"`
+	Code uint8      `json:"code"`
+	// Quote is the packet that the error is about, as it stood where the error was made: IP header and eight octets or more.
+	Quote Hex `json:"quote,omitempty"`
+}
+
 // NotSeen is the sighting of a packet that we looked for and that was not there.
 func NotSeen() Sighting { return Sighting{State: Absent} }
 

@@ -36,6 +36,10 @@ type Router struct {
 	Neighbour bool              // a neighbour outside proves the server first
 	Expect    map[string]Expect // by protocol
 	NeedsTUN  bool              // it has a bump
+	// Did is who really stops what does not pass: "laptop", "router", "second-nat", "isp", "server", or "nobody".
+	Did string
+	// Named is who vpncheck must name, by protocol, where it is not Did: "unknown" where the evidence cannot tell.
+	Named map[string]string
 }
 
 // A Box is what one of the two boxes on the way does with packets. A home box that does not masquerade is no firewall either.
