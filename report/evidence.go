@@ -22,10 +22,12 @@ func evidence(r probe.Reason, data map[string]any, fa facts) string {
 }
 
 func sayer(r probe.Reason) (say func(args, facts) string, ok bool) {
-	if say, ok = evidenceWords[r]; !ok {
-		say, ok = ipsecEvidence[r]
+	for _, table := range []map[probe.Reason]func(args, facts) string{evidenceWords, ipsecEvidence, witnessEvidence} {
+		if say, ok = table[r]; ok {
+			return say, true
+		}
 	}
-	return say, ok
+	return nil, false
 }
 
 // evidenceWords makes the sentences. Each takes the args that probe/reason.go names, and does without those that are missing.

@@ -18,13 +18,13 @@ const Schema = "vpncheck-report/1"
 // Report is the JSON of one run. Its law: a field is never removed and never changes its meaning; new ones may be added, and a reader
 // ignores those that it does not know. What is text in it can be made again from the reasons and args beside it.
 type Report struct {
-	Schema        string              `json:"schema"`
-	Tool          Tool                `json:"tool"`
-	Started       time.Time           `json:"started,omitzero"`
-	Ended         time.Time           `json:"ended,omitzero"`
-	Summary       Summary             `json:"summary"`
-	Protocols     []Protocol          `json:"protocols"`
-	Notes         []Note              `json:"notes,omitempty"`
+	Schema    string     `json:"schema"`
+	Tool      Tool       `json:"tool"`
+	Started   time.Time  `json:"started,omitzero"`
+	Ended     time.Time  `json:"ended,omitzero"`
+	Summary   Summary    `json:"summary"`
+	Protocols []Protocol `json:"protocols"`
+	Notes     []Note     `json:"notes,omitempty"`
 	// Diagnosis is that of the failed protocol that matters most; nil if none failed.
 	Diagnosis     *Diagnosis          `json:"diagnosis,omitempty"`
 	NATs          *NATs               `json:"nats,omitempty"`

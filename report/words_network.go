@@ -135,6 +135,14 @@ var networkWords = map[probe.Reason]Words{
 		Next: "Run the check again through a phone's hotspot. If {title} works there, the router or the internet provider here cuts it off: update the " +
 			"router's firmware, look in it for limits or inspection of traffic, then ask the provider.",
 	},
+	// passed
+	probe.RateLimit: {
+		Short: "there is a rate limit on the way",
+		Sentence: "{title} gets through at one packet a second, and is cut off at a usual pace: something on the way limits how fast its packets may " +
+			"come. That is no block, but a VPN will be slow or break off.",
+		Do:   "switch off flood protection or limits in your router",
+		Next: "Look in your router for \"UDP flood protection\", quality of service (QoS) or other limits, and switch them off; then run the check again.",
+	},
 	// hijacked
 	probe.AnsweredByAnother: {
 		Short: "something else answers in the server's place",

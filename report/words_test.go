@@ -130,6 +130,18 @@ var argsOf = map[probe.Reason]map[string]any{
 	probe.EvICV:       {"valid": false, "count": 6},
 	probe.EvAtNIC:     {"count": 5, "tries": 6},
 	probe.EvLater:     {"stage": "the rounds on UDP 500"},
+	probe.EvICMP:      {"from": "192.0.2.1", "type": 3, "code": 13, "count": 5, "at": "client", "forged": true},
+	probe.EvHop:       {"ttl": 2, "from": "192.0.2.1", "answers": 3, "asked": 3},
+	probe.EvTrain:     {"sent": 60, "counted": 61, "arrived": 0, "way": "out"},
+	probe.EvForward:   {"proto": "UDP", "port": 500, "to": "192.168.1.77"},
+	probe.EvCloud:     {"name": "Microsoft Azure", "carrier": "gre", "cannot": true},
+	probe.EvOwner:     {"carrier": "esp", "owner": "esp4 (kernel)"},
+	probe.EvRandom:    {"port": 500, "asked": 5, "returned": 5, "arrived": 5},
+	probe.EvPace:      {"asked": 6, "returned": 6},
+	probe.EvUneven:    {"lost": 6, "tries": 12, "control_lost": 1, "control": 60},
+	probe.EvTooEarly:  {"minutes": 3},
+	probe.EvOthers:    {"count": 2, "minutes": 4},
+	probe.EvNATs:      {"kind": "cgnat", "local": "192.168.1.10", "router_wan": "100.64.3.4", "seen": "198.51.100.7"},
 }
 
 var hostile = map[string]any{

@@ -47,6 +47,14 @@ var undecidedWords = map[probe.Reason]Words{
 		Do:   "run the check again; if it stays, report it to the server's owner",
 		Next: "Run the check again. If it stays so, send this report to the one who runs the test server.",
 	},
+	probe.ServerFirewall: {
+		Short: "the server's own firewall drops it",
+		Sentence: "{title} packets reach the server's network card{tries}, but no program on the server gets them: the server's own firewall drops " +
+			"them. The network up to there lets them through.",
+		Do: "let in {packets} in the server's own firewall",
+		Next: "Send this report to the one who runs the test server: the firewall on the machine itself (ufw, firewalld, nftables, or its reverse-path " +
+			"filter) must let in {packets}. The router is not to blame for this.",
+	},
 	probe.SessionLost: {
 		Short:    "the connection to the test server was lost",
 		Sentence: "The connection to {server} ended {while}. Either the server was stopped or the line broke.",
