@@ -129,7 +129,7 @@ func (p *Path) look(cfg Config) {
 	}
 	p.facts.Server.Address = p.Server
 	switch l := p.facts.Laptop; {
-	case l.VPN != "":
+	case l.VPN != "" && !cfg.Prove: // whichever way it goes, what arrives has arrived
 		p.stop(ActiveVPN, map[string]any{"interface": l.VPN})
 	case l.OnLink:
 		p.stop(ServerOnLink, map[string]any{"server": p.Server.String(), "local": p.Local.String()})

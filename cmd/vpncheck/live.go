@@ -24,6 +24,7 @@ type live struct {
 	said     bool // any verdict
 	verdicts map[string]probe.Verdict
 	held     []probe.Event // what no router can help comes last
+	silent   bool          // about verdicts
 }
 
 func newLive(w io.Writer, o view.Options, probes []probe.Probe) *live {
@@ -44,7 +45,7 @@ func (l *live) on(e probe.Event) {
 		l.percent = e.Percent
 	case "verdict":
 		switch {
-		case e.Finding == nil:
+		case e.Finding == nil || l.silent:
 		case report.Expected(e.Finding.Verdict, e.Finding.Reason):
 			l.held = append(l.held, e)
 		default:

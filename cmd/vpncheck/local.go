@@ -45,6 +45,7 @@ type local struct {
 func (f *runFlags) local(ctx context.Context, out, errs io.Writer) error {
 	for name, given := range map[string]bool{
 		"--only": len(f.only) > 0, "--family": f.family != "", "--events": f.events != "", "--prove": f.prove, "--timeout": f.timeout != 0,
+		"--deep": f.deep, "--changed": f.changed != 0,
 	} {
 		if given {
 			return wrongUsage(`give the line that "vpncheck serve" printed on the server, or set `+connEnv, "%s needs a connection string", name)

@@ -213,6 +213,9 @@ func (p *play) laptop(ctx context.Context, f runFlags, on func(probe.Event)) (re
 	if f.family != "" {
 		args = append(args, "--family", f.family)
 	}
+	if f.deep {
+		args = append(args, "--deep")
+	}
 	if f.timeout != 0 {
 		args = append(args, "--timeout", f.timeout.String())
 	}

@@ -27,6 +27,9 @@ type runFlags struct {
 	timeout   time.Duration
 	events    string
 	prove     bool
+	deep      bool
+	changed   time.Duration
+	noRouter  bool
 	portalURL string
 }
 
@@ -44,11 +47,19 @@ STRING is the connection string that "vpncheck serve" prints, vpncheck://HOST/CO
 
 Without STRING, run looks at this computer and its network only.
 
+If you have just changed a setting of the router, say how long ago with --changed: without a restart a router may go on as before for ten
+minutes.
+
+With --prove it comes only to show the server that packets arrive: a server that nobody's packets have reached blames nobody's router. Run it
+from any machine outside that is not behind the same firewall, another server say. Its exit status is 0 if all that this machine could send
+arrived, 4 if something did not.
+
 It needs root, or on Linux: sudo setcap cap_net_raw,cap_net_bind_service+ep vpncheck. Without, it says what it could not ask.
 
 ` + exitCodes,
 		Example: `  sudo vpncheck run 'vpncheck://vpn.example.com/CODE'
   sudo vpncheck run -o report.json 'vpncheck://vpn.example.com/CODE'
+  sudo vpncheck run --prove 'vpncheck://vpn.example.com/CODE'
   vpncheck run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := interruptible(cmd.Context())
@@ -62,9 +73,10 @@ It needs root, or on Linux: sudo setcap cap_net_raw,cap_net_bind_service+ep vpnc
 	f.add(cmd)
 	fl := cmd.Flags()
 	f.addOnly(cmd)
-	fl.BoolVar(&f.prove, "prove", false, "come only to prove to the server that packets arrive")
+	fl.BoolVar(&f.prove, "prove", false, "come only to prove to the server that packets arrive, from a machine outside; there are no verdicts")
+	fl.DurationVar(&f.changed, "changed", 0, "a setting of the router was changed this `long` ago, as 5m: it may still act by the old one")
+	fl.BoolVar(&f.noRouter, "no-router", false, "do not ask the router about itself (UPnP, NAT-PMP)")
 	fl.StringVar(&f.portalURL, "portal-url", knownPage, "without STRING: the `page` that says whether a sign-in page stands in the way")
-	fl.MarkHidden("prove")
 	fl.MarkHidden("portal-url")
 	return cmd
 }
@@ -75,6 +87,7 @@ func (f *runFlags) addOnly(cmd *cobra.Command) {
 	fl.StringSliceVar(&f.only, "only", nil, "test these `protocols` only ("+strings.Join(protocolIDs(), ",")+")")
 	fl.StringVar(&f.events, "events", "", "write what happens to this `file`, as JSON lines; with - to standard output, and the text to standard error")
 	fl.StringVar(&f.family, "family", "", "use IPv`4|6` only (default IPv4 if the server has it)")
+	fl.BoolVar(&f.deep, "deep", false, "play more rounds, full-sized packets too: it takes longer")
 	fl.DurationVar(&f.timeout, "timeout", 0, "end after this `duration` with what is known by then")
 	cmd.RegisterFlagCompletionFunc("family", cobra.FixedCompletions([]string{"4", "6"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(protocolIDs(), cobra.ShellCompDirectiveNoFileComp))
@@ -84,6 +97,15 @@ func (f *runFlags) addOnly(cmd *cobra.Command) {
 func (f *runFlags) checkGiven(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("timeout") && f.timeout <= 0 {
 		return wrongUsage("give it as 30s, or leave it out", "--timeout %s leaves no time", f.timeout)
+	}
+	if cmd.Flags().Changed("changed") && f.changed <= 0 {
+		return wrongUsage("give it as 5m, or leave it out", "--changed %s is no time ago", f.changed)
+	}
+	if f.prove && f.deep {
+		return wrongUsage("leave one of them out", "--prove asks each question once: --deep does not go with it")
+	}
+	if f.prove && (len(f.output) > 0 || f.format != "text") {
+		return wrongUsage("leave one of them out", "--prove makes no report: -o and --format do not go with it")
 	}
 	if cmd.Flags().Changed("only") && len(f.only) == 0 {
 		return wrongUsage("the known ones are "+strings.Join(protocolIDs(), ", "), "--only names no protocol")
@@ -173,15 +195,20 @@ func (f *runFlags) session(ctx context.Context, link wire.ConnString, probes []p
 		out = errs
 	}
 	show := newLive(errs, f.options(errs), probes)
+	show.silent = f.prove // what is asked only once decides nothing
 	show.line("connecting to " + report.Clean(link.Host, 60))
 	on := func(e probe.Event) { ev.on(e); show.on(e) }
 	result, early := f.hold(ctx, link, probes, on)
 	rep := report.New(result, probes, report.Tool{Name: "vpncheck", Version: version()})
 	show.clear()
-	if f.prove {
-		return proven(out, rep)
-	}
 	if err := ev.end(); err != nil {
+		return err
+	}
+	if f.prove {
+		err := tellProof(out, f.options(out), rep, result, probes)
+		if interrupted(ctx) {
+			return exit(exitInterrupted)
+		}
 		return err
 	}
 	show.end(rep, early)
@@ -197,27 +224,6 @@ func (f *runFlags) session(ctx context.Context, link wire.ConnString, probes []p
 	return exit(f.asked(rep).ExitCode())
 }
 
-// proven says what the server has seen arrive, from this computer or from anyone; verdicts are not what it came for.
-func proven(w io.Writer, rep report.Report) error {
-	if rep.Circumstances.NoSession != nil {
-		view.NoSession(w, rep, view.Options{})
-		return exit(exitUndecided)
-	}
-	code := 0
-	for _, c := range rep.Circumstances.Server.Carriers {
-		switch {
-		case !c.Ready:
-			fmt.Fprintf(w, "%s: the server does not listen: %s\n", c.Carrier, report.Clean(c.Why, maxLine))
-		case c.Proof == nil:
-			fmt.Fprintf(w, "%s: never seen to arrive at the server\n", c.Carrier)
-			code = exitUndecided
-		default:
-			fmt.Fprintf(w, "%s: proven, last seen to arrive %s\n", c.Carrier, c.Proof.At.UTC().Format(time.RFC3339))
-		}
-	}
-	return exit(code)
-}
-
 // hold is the whole of the core, from a connection string to a result, and says whether it ended before it was done.
 func (f *runFlags) hold(ctx context.Context, link wire.ConnString, probes []probe.Probe, on func(probe.Event)) (r probe.Result, early bool) {
 	if f.timeout > 0 {
@@ -228,6 +234,7 @@ func (f *runFlags) hold(ctx context.Context, link wire.ConnString, probes []prob
 	net := sock.Kernel{}
 	cfg := probe.Config{
 		Net: net, Host: link.Host, Port: link.Port, Access: link.Access, Pin: link.Pin, Build: version(), Prove: f.prove,
+		Deep: f.deep, Changed: f.changed,
 		Look: lookAround(net), Portal: signIn,
 	}
 	switch f.family {
