@@ -35,6 +35,7 @@ type Host struct {
 	now         func() time.Time
 	links       *links
 	ikePeers    ikePeers
+	sentTo      sentTo
 	count       counters
 	controlPort uint16
 	pptpPort    uint16
@@ -202,7 +203,9 @@ func (h *Host) Arrived(at wire.Sighting, carriers ...wire.Carrier) {
 		return
 	}
 	for _, c := range carriers {
-		h.state.arrived(c, from, h.now())
+		if !h.provesNothing(c, from) {
+			h.state.arrived(c, from, h.now())
+		}
 	}
 }
 

@@ -121,7 +121,7 @@ func (p *play) start(host netlab.Host, stdout io.Writer, extra []*os.File, args 
 	a := &actor{gone: make(chan struct{})}
 	a.cmd = &exec.Cmd{
 		Path: "/proc/self/exe", Args: append([]string{os.Args[0]}, args...), Stdout: stdout, Stderr: &a.said, ExtraFiles: extra,
-		Env: append(os.Environ(), untilEOF+"=1", connEnv+"="+p.link),
+		Env: append(os.Environ(), untilEOF+"=1", connEnv+"="+p.link, peerEnv+"="),
 	}
 	stdin, err := a.cmd.StdinPipe()
 	if err != nil {

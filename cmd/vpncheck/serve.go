@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -34,6 +35,7 @@ type serveFlags struct {
 	tokenValid  time.Duration
 	newToken    bool
 	readyFile   string
+	peer        []string
 	verbose     bool
 }
 
@@ -47,6 +49,9 @@ prints the one line to run on the laptop.
 
 It needs root, or: sudo setcap cap_net_raw,cap_net_bind_service+ep vpncheck. To a stranger it is silent: it answers only those who
 have its connection string.
+
+Two servers can test each other, so that each knows what arrives there: with --peer, each gets the other's connection string. That is a secret, and
+other users of this machine see command lines: better give it in a file, --peer @FILE, or in the environment variable ` + peerEnv + `.
 
 Give it an address that no real VPN uses: a router may keep what a test leaves behind for ten minutes, and a real VPN to the same
 address would suffer from it.`,
@@ -70,6 +75,7 @@ address would suffer from it.`,
 	fl.StringVar(&f.stateDir, "state-dir", "", "keep key and proofs in this `directory` (default $STATE_DIRECTORY, /var/lib/vpncheck for root, else ~/.local/state/vpncheck)")
 	fl.StringVar(&f.advertise, "advertise", "", "the `host` name or address that customers reach this server by (default its own public address)")
 	fl.DurationVar(&f.tokenValid, "token-valid", 0, "the connection string expires after this `duration`, 0 for never (default: as before; at first never)")
+	fl.StringArrayVar(&f.peer, "peer", nil, "test the way to another server, now and every hour, so that it knows what arrives: its connection `string`, or @FILE (repeatable)")
 	fl.BoolVar(&f.newToken, "new-token", false, "make a new connection string; the earlier ones expire")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "say what happens, on standard error")
 	fl.StringVar(&f.readyFile, "ready-file", "", "write the connection string to this `file` when ready")
@@ -82,6 +88,10 @@ func serve(ctx context.Context, f serveFlags, out, errs io.Writer) error {
 		return cannot("run it on a Linux server", "serve needs Linux: no other system lets a program answer in all the protocols")
 	}
 	cfg, err := f.config(errs)
+	if err != nil {
+		return err
+	}
+	others, err := peerStrings(f.peer, os.Getenv(peerEnv))
 	if err != nil {
 		return err
 	}
@@ -111,6 +121,9 @@ func serve(ctx context.Context, f serveFlags, out, errs io.Writer) error {
 	if _, err := wire.ParseConnString(link.String()); err != nil {
 		return wrongUsage("give a host name or an address, without a port", "--advertise %.80q is no host: %w", place.host, err)
 	}
+	if err := noSelf(others, link); err != nil {
+		return err
+	}
 	place.vpn = sock.Tunnels()
 	if err := tellReady(out, looks(out), server.Status(), place, cfg.State.AccessExpires(), link); err != nil {
 		return err
@@ -118,8 +131,13 @@ func serve(ctx context.Context, f serveFlags, out, errs io.Writer) error {
 	if err := writeReady(f.readyFile, link.String()+"\n"); err != nil {
 		return err
 	}
+	say := func(text string) { fmt.Fprintln(errs, "vpncheck: "+text) }
+	tests := &peers{net: cfg.Net, others: others, look: lookAround(cfg.Net), asked: server.Asked, say: say}
+	var testing sync.WaitGroup
+	testing.Go(func() { tests.run(ctx) })
 	<-ctx.Done()
-	fmt.Fprintln(errs, "vpncheck: stopping")
+	say("stopping")
+	testing.Wait()
 	return server.Close()
 }
 
