@@ -28,6 +28,7 @@ type Conversation struct {
 	nonce   [wire.NonceSize]byte     // of the server's last answer
 	damaged []wire.Sighting          // packets in the server's name whose token failed
 	settled chan struct{}
+	over    bool // Finish has returned: what still comes is filed, and damaged packets are others' business
 }
 
 // Conversation declares a protocol's conversation. A *Refusal is returned if the server cannot hold it.
@@ -202,6 +203,9 @@ func closer(e Exchange, first, second wire.Sighting) bool {
 func (c *Conversation) stray(s wire.Stray) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.over {
+		return false
+	}
 	if s.Carrier == wire.CarrierPPTP && s.Arrived.Proto == protoTCP {
 		return c.syn(s.Arrived)
 	}
@@ -307,14 +311,17 @@ func (c *Conversation) Finish(ctx context.Context) Observation {
 		case <-ctx.Done():
 		}
 	}
+	c.path.rehear()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.pairDamaged()
-	c.obs.Ended = time.Now()
+	c.obs.Ended, c.over = time.Now(), true
 	for i := range c.obs.Exchanges {
 		c.complete(&c.obs.Exchanges[i], blind)
 	}
-	return c.obs
+	o := c.obs
+	o.Exchanges, o.Parts = slices.Clone(o.Exchanges), slices.Clone(o.Parts)
+	return o
 }
 
 // complete turns what was never reported into absent, if the server looked and told us, or blind, if we cannot know.

@@ -70,6 +70,8 @@ func (l *link) readAll() error {
 			l.saw(*m.Saw)
 		case m.Stray != nil:
 			l.stray(*m.Stray)
+		case m.Came != nil:
+			l.came(*m.Came)
 		case m.Settled != nil:
 			if c := l.talk(m.Settled.Conversation); c != nil {
 				l.claim(c)

@@ -21,6 +21,7 @@ type Path struct {
 	link     *link
 	mint     *wire.Mint
 	heart    *heart
+	ear      icmpEar
 	numbers  atomic.Uint32
 	talks    atomic.Uint32
 	budget   int

@@ -79,7 +79,7 @@ func (r *run) hold(ctx context.Context) {
 	r.path.progress = r.progress
 	go r.path.heart.run(beating, r.path.link, r.controlSocket())
 	go r.watch(beating, cancel)
-	go r.path.listenICMP(beating.Done())
+	r.path.listenICMP(beating.Done())
 	r.event(Event{Kind: "session"})
 	for _, p := range r.probes {
 		r.done[p.Info().ID] = make(chan struct{})
@@ -242,6 +242,7 @@ func (r *run) result() Result {
 		o := Observation{Protocol: info.ID, Parts: info.Parts}
 		if r.obs[i] != nil {
 			o = *r.obs[i]
+			r.path.link.lateICMP(&o)
 		}
 		out.Observations = append(out.Observations, o)
 		out.Findings = append(out.Findings, Judge(p, o, c))

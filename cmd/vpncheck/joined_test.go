@@ -410,7 +410,16 @@ func TestJoinedICMP(t *testing.T) {
 		}
 		join(t, route, func(j *joined) {
 			j.prove()
-			j.want(j.run(j.Context(), j.laptop), map[string]string{"ike": want, "natt": "passed"})
+			r := j.run(j.Context(), j.laptop)
+			j.want(r, map[string]string{"ike": want, "natt": "passed"})
+			for _, o := range r.Observations {
+				for _, e := range o.Exchanges {
+					ike := e.Sent.Dst.Port() == wire.IKEPort
+					if len(e.ICMPAtClient) != 0 != ike || ike && e.ICMPAtClient[0].From.String() != "192.168.1.1" {
+						j.Errorf("%s: got %+v, want the gateway's word on each question to port 500, and on no other", e.ID, e.ICMPAtClient)
+					}
+				}
+			}
 		})
 	}
 }

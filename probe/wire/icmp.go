@@ -5,8 +5,11 @@ import "fmt"
 // IPProtoICMP is the IP protocol number of ICMP.
 const IPProtoICMP = 1
 
-// ICMPUnreachable is the ICMP type of Destination Unreachable (RFC 792).
-const ICMPUnreachable = 3
+// Types of ICMP errors (RFC 792).
+const (
+	ICMPUnreachable  = 3
+	ICMPTimeExceeded = 11 // code 0: a router was to forward a packet whose TTL had run out
+)
 
 // An ICMPError is an ICMP message about a packet that could not be delivered (RFC 792, RFC 1812 section 4.3.2.3):
 //
@@ -39,18 +42,28 @@ func ParseICMPError(b []byte) (ICMPError, error) {
 	if !icmpQuotes(b[0]) {
 		return ICMPError{}, bad("ICMP type %d quotes no packet", b[0])
 	}
-	header, n, err := ParseIPv4Header(b[8:])
+	m, err := ParseICMPQuote(b[8:])
 	if err != nil {
-		return ICMPError{}, fmt.Errorf("reading the packet that an ICMP error quotes: %w", err)
-	}
-	quoted := b[8+n:]
-	if err := need(quoted, 8, "octets of the packet that an ICMP error quotes"); err != nil {
 		return ICMPError{}, err
 	}
 	if Checksum(b) != 0 {
 		return ICMPError{}, bad("ICMP checksum is wrong")
 	}
-	return ICMPError{Type: b[0], Code: b[1], Rest: [4]byte(b[4:8]), Header: header, Quoted: quoted}, nil
+	m.Type, m.Code, m.Rest = b[0], b[1], [4]byte(b[4:8])
+	return m, nil
+}
+
+// ParseICMPQuote reads what an ICMP error quotes: Header and Quoted.
+func ParseICMPQuote(b []byte) (ICMPError, error) {
+	header, n, err := ParseIPv4Header(b)
+	if err != nil {
+		return ICMPError{}, fmt.Errorf("reading the packet that an ICMP error quotes: %w", err)
+	}
+	quoted := b[n:]
+	if err := need(quoted, 8, "octets of the packet that an ICMP error quotes"); err != nil {
+		return ICMPError{}, err
+	}
+	return ICMPError{Header: header, Quoted: quoted}, nil
 }
 
 // Append appends the message with its checksum.

@@ -45,6 +45,20 @@ func TestICMPError(t *testing.T) {
 	}
 }
 
+func TestICMPQuote(t *testing.T) {
+	m := portUnreachable()
+	b := m.Append(nil)[8:]
+	got, err := ParseICMPQuote(b)
+	if err != nil || !reflect.DeepEqual(got, ICMPError{Header: m.Header, Quoted: m.Quoted}) {
+		t.Errorf("got %+v (%v), want the header and what it quotes", got, err)
+	}
+	for i := range b {
+		if _, err := ParseICMPQuote(b[:i]); err == nil {
+			t.Errorf("a prefix of %d octets was read", i)
+		}
+	}
+}
+
 func FuzzParseICMPError(f *testing.F) {
 	f.Add(portUnreachable().Append(nil))
 	f.Add([]byte{3, 3, 0, 0, 0, 0, 0, 0, 0x45})
