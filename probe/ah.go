@@ -64,17 +64,17 @@ func (a AH) Observe(ctx context.Context, path *Path) (Observation, error) {
 	return c.Finish(ctx), err
 }
 
-// speak asks one of the server's addresses. doubt is called when it does not answer.
+// speak asks one of the server's addresses, and once more and slowly, by another association, if that stops. doubt is called when it does
+// not answer.
 func (a AH) speak(ctx context.Context, c *Conversation, part string, to netip.Addr, doubt func()) error {
 	f, err := c.RawTo(wire.IPProtoAH, to, wire.CarrierAH, readAH)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	sa := newAHAssociation(c, to)
 	silent, answered := 0, false
-	c.talk(ctx, part, a.Info().Stages[0], 1, func(ctx context.Context) Exchange {
-		e := f.Ask(ctx, sa.question(part))
+	ask := func(ctx context.Context, q Question) Exchange {
+		e := f.Ask(ctx, q)
 		switch {
 		case e.SendReason == string(OSRefuses): // this system writes the header itself
 			c.refuse(part, &Refusal{Reason: OSRefuses, Why: e.SendErr})
@@ -87,7 +87,15 @@ func (a AH) speak(ctx context.Context, c *Conversation, part string, to netip.Ad
 			}
 		}
 		return e
-	})
+	}
+	stage := a.Info().Stages[0]
+	for flow := 1; flow <= 2; flow++ {
+		sa := newAHAssociation(c, to)
+		c.talk(ctx, part, stage, flow, func(ctx context.Context) Exchange { return ask(ctx, sa.question(part, flow)) })
+		if !c.again(part, stage, flow) {
+			break
+		}
+	}
 	return nil
 }
 
@@ -111,9 +119,9 @@ func newAHAssociation(c *Conversation, to netip.Addr) *ahAssociation {
 }
 
 // question is the next packet. The ICV covers its IP-ID, so that is chosen here (RFC 4302, section 3.3.3.1.1.1).
-func (sa *ahAssociation) question(part string) Question {
+func (sa *ahAssociation) question(part string, flow int) Question {
 	id := randomID(0)
-	return Question{Part: part, Stage: stageAH, Flow: 1, DF: true, ID: id, Payload: func(t wire.Tag) []byte {
+	return Question{Part: part, Stage: stageAH, Flow: flow, DF: true, ID: id, Payload: func(t wire.Tag) []byte {
 		echo := sa.lcp.request(t)
 		echo.Data = append(echo.Data, make([]byte, ahRandom)...)
 		rand.Read(echo.Data[len(echo.Data)-ahRandom:])

@@ -40,18 +40,20 @@ func (h *heart) run(ctx context.Context, l *link, conn sock.Conn) {
 		go h.listen(conn)
 		defer conn.Close()
 	}
-	tick := time.NewTicker(beatEvery)
-	defer tick.Stop()
-	for {
+	for next := time.Now(); ; {
 		h.ping(l)
 		if conn != nil {
 			h.ask(conn)
 		}
+		next = next.Add(unsteady(beatEvery))
+		tick := time.NewTimer(time.Until(next))
 		select {
 		case <-tick.C:
 		case <-l.done:
+			tick.Stop()
 			return
 		case <-ctx.Done():
+			tick.Stop()
 			return
 		}
 	}

@@ -23,6 +23,22 @@ func fisher(tries, sent, lost int) float64 {
 	return math.Exp(lnChoose(sent, lost) - lnChoose(tries+sent, tries+lost))
 }
 
+// fisherMore is the same test of a flow that lost some: the chance that of its n as many as lost get lost, or more, when of sent others
+// otherLost were lost on the same path.
+func fisherMore(lost, n, otherLost, sent int) float64 {
+	if n <= 0 || sent <= 0 {
+		return 1
+	}
+	all := lost + otherLost
+	p := 0.0
+	for k := lost; k <= min(n, all); k++ {
+		if all-k <= sent {
+			p += math.Exp(lnChoose(n, k) + lnChoose(sent, all-k) - lnChoose(n+sent, all))
+		}
+	}
+	return min(1, p)
+}
+
 func lnChoose(n, k int) float64 {
 	a, _ := math.Lgamma(float64(n + 1))
 	b, _ := math.Lgamma(float64(k + 1))

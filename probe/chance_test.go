@@ -26,6 +26,24 @@ func TestFisher(t *testing.T) {
 			}
 		})
 	}
+	// scipy.stats.fisher_exact([[lost, n-lost], [otherLost, sent-otherLost]], "greater").
+	for _, c := range []struct {
+		lost, n, otherLost, sent int
+		want                     float64
+	}{
+		{5, 5, 0, 15, 1.0 / 15504},
+		{5, 5, 5, 15, 3003.0 / 184756},
+		{0, 5, 0, 15, 1},
+		{1, 2, 0, 2, 0.5},
+		{2, 4, 1, 4, 0.5},
+		{3, 4, 1, 4, 17.0 / 70},
+		{3, 4, 0, 0, 1},
+		{0, 0, 3, 4, 1},
+	} {
+		if got := fisherMore(c.lost, c.n, c.otherLost, c.sent); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%+v: got %g, want %g", c, got, c.want)
+		}
+	}
 	if fisher(5, 15, 0) >= maxChance {
 		t.Error("5 tries against 15 clean controls must suffice")
 	}

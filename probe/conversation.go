@@ -27,6 +27,7 @@ type Conversation struct {
 	answers map[uint32]chan struct{} // closed when the answer is in
 	nonce   [wire.NonceSize]byte     // of the server's last answer
 	damaged []wire.Sighting          // packets in the server's name whose token failed
+	slow    map[string]bool          // parts that are asked at one question a second by now
 	settled chan struct{}
 	over    bool // Finish has returned: what still comes is filed, and damaged packets are others' business
 }
@@ -38,7 +39,7 @@ func (p *Path) Conversation(ctx context.Context, of Probe) (*Conversation, error
 		path: p, probe: of, info: info, id: fmt.Sprintf("%s/%d", info.ID, p.talks.Add(1)),
 		obs:   Observation{Protocol: info.ID, Started: time.Now(), Parts: slices.Clone(info.Parts)},
 		index: map[uint32]int{}, began: map[uint32]int{}, answers: map[uint32]chan struct{}{},
-		settled: make(chan struct{}),
+		slow: map[string]bool{}, settled: make(chan struct{}),
 	}
 	// TLS repeats what is lost: waiting is cheap, giving up is not.
 	wait, cancel := context.WithTimeout(ctx, 5*time.Second)

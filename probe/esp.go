@@ -55,9 +55,9 @@ func (p ESP) Observe(ctx context.Context, path *Path) (Observation, error) {
 	}
 	path.awaitIKE(ctx, espIKEWait)
 	p.introduce(ctx, c)
-	for flow := 1; flow <= 2; flow++ { // one that stops is asked again, with new SPIs
+	for flow := 1; flow <= 2; flow++ { // one that stops is asked again, with new SPIs and slowly
 		p.hold(ctx, c, f, espWarm, flow)
-		if !c.stoppedOn(espWarm, p.Info().Stages[0], flow) {
+		if !c.again(espWarm, p.Info().Stages[0], flow) {
 			break
 		}
 	}

@@ -38,7 +38,8 @@ func (GRE) Info() Info {
 	}
 }
 
-// Observe implements Probe. The keyed form is asked where the plain one was answered.
+// Observe implements Probe. The keyed form is asked where the plain one was answered. Plain GRE has nothing that
+// tells two flows apart: the second one is only slow.
 func (g GRE) Observe(ctx context.Context, path *Path) (Observation, error) {
 	c, err := path.Conversation(ctx, g)
 	if err != nil {
@@ -51,10 +52,14 @@ func (g GRE) Observe(ctx context.Context, path *Path) (Observation, error) {
 	}
 	defer f.Close()
 	key, seq, keyed := randomMagic(), uint32(0), 0
-	c.talk(ctx, partPlain, g.Info().Stages[0], 1, func(ctx context.Context) Exchange {
-		e := f.Ask(ctx, Question{Part: partPlain, Stage: stageEcho, Flow: 1, Payload: func(t wire.Tag) []byte {
+	plain := func(ctx context.Context, flow int) Exchange {
+		return f.Ask(ctx, Question{Part: partPlain, Stage: stageEcho, Flow: flow, Payload: func(t wire.Tag) []byte {
 			return wire.GRE{ProtocolType: wire.ProtocolTypeIPv4, Payload: inner(t)}.Append(nil)
 		}})
+	}
+	stage := g.Info().Stages[0]
+	c.talk(ctx, partPlain, stage, 1, func(ctx context.Context) Exchange {
+		e := plain(ctx, 1)
 		if e.Returned.State == wire.Seen && keyed < keyedRounds {
 			again := f.Ask(ctx, Question{Part: partKeyed, Stage: stageEcho, Flow: 1, Payload: func(t wire.Tag) []byte {
 				g := wire.GRE{ProtocolType: wire.ProtocolTypeIPv4, HasKey: true, Key: key, HasSeq: true, SequenceNumber: seq, Payload: inner(t)}
@@ -67,6 +72,9 @@ func (g GRE) Observe(ctx context.Context, path *Path) (Observation, error) {
 		}
 		return e
 	})
+	if c.again(partPlain, stage, 1) {
+		c.talk(ctx, partPlain, stage, 2, func(ctx context.Context) Exchange { return plain(ctx, 2) })
+	}
 	return c.Finish(ctx), nil
 }
 

@@ -138,7 +138,7 @@ type ikeTry struct {
 	sa       ikeSA
 }
 
-// hold opens an SA and keeps it busy. One that stops midway is opened once more.
+// hold opens an SA and keeps it busy. One that stops midway is opened once more, and asked slowly.
 func (t *ikeTalk) hold(ctx context.Context) {
 	_, rounds := IKE{}.stages()
 	for range 2 {
@@ -155,7 +155,7 @@ func (t *ikeTalk) hold(ctx context.Context) {
 			}
 			return e
 		})
-		if !t.c.stoppedOn(t.part, rounds, flow) {
+		if !t.c.again(t.part, rounds, flow) {
 			return
 		}
 	}

@@ -141,6 +141,10 @@ func judgePart(p Probe, o Observation, part Part, c Circumstances) (Stage, weigh
 		last = stage
 		w = scale{p, o, part, stage, c}.weigh()
 		because = append(because, w.because...)
+		if w.verdict == Passed && w.reason == RateLimit && stage.Note && behindNAT(c) {
+			because = append(because, Evidence{Reason: EvLater, Args: map[string]any{"stage": stage.Title}})
+			w.reason = "" // so far a real client gets at any pace
+		}
 		if w.verdict == Passed {
 			continue
 		}

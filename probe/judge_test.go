@@ -152,6 +152,23 @@ func TestJudge(t *testing.T) {
 		{"stops-once", "pppppp,b,b,b,b,b,b", nil, Inconclusive, StoppedMidway},
 		{"stops-again-on-a-fresh-flow", "pppppp,b,b,b,b,b,b|pppppp,b,b,b,b,b,b", nil, Stalled, StoppedAfterN},
 		{"does-not-stop-again", "pppppp,b,b,b,b,b,b|pppppppppppp", nil, Inconclusive, StoppedOnce},
+		{"stops-and-goes-slowly", "pppppp,b,b,b,b,b,b|" + slowly("ppppppp"), nil, Passed, RateLimit},
+		{"goes-slowly-only-as-far-as-before", "pppppp,b,b,b,b,b,b|" + slowly("pppppp"), nil, Inconclusive, StoppedOnce},
+		{"stops-early-and-goes-slowly-for-a-bit", "pp,b,b,b,b,b,b|" + slowly("pppp"), nil, Inconclusive, StoppedOnce},
+		{"stops-early-and-goes-slowly", "pp,b,b,b,b,b,b|" + slowly("ppppp"), nil, Passed, RateLimit},
+		{"stops-after-losses-that-count", "pppbbppp,b,b,b,b,b,b|" + slowly("pppppppp"), nil, Inconclusive, StoppedOnce},
+		{"a-lossy-line-asks-for-more", "pppppp,b,b,b,b,b,b,b,b,b|" + slowly("ppppppp"), someLoss, Inconclusive, StoppedOnce},
+		{"goes-slowly-with-losses-of-its-own", "pppppp,b,b,b,b,b,b|" + slowly("pbpbpbpbppp"), nil, Inconclusive, StoppedOnce},
+		{"goes-slowly-and-damaged", "pppppp,b,b,b,b,b,b|" + slowly("pppppppk"), nil, Inconclusive, StoppedOnce},
+		{"stops-slowly-too", "pppppp,b,b,b,b,b,b|" + slowly("ppppppobobob"), long, Stalled, StoppedAfterN},
+		{"never-goes-slowly", "pppppp,b,b,b,b,b,b|" + slowly("bbbbbb"), nil, Stalled, StoppedAfterN},
+		{"is-slow-all-the-time", slowly("pppppp") + ",b,b,b,b,b,b|" + slowly("ppppppp"), nil, Inconclusive, StoppedOnce},
+		{"loses-every-second", strings.Repeat("pb,", 12), nil, Passed, ""},
+		{"loses-every-second-on-a-line-that-does-too", strings.Repeat("pb,", 12), func(c *Circumstances) { c.Control = controlOf(strings.Repeat(".x", 25), clean) }, Passed, ""},
+		{"loses-every-second-and-none-slowly", strings.Repeat("pb,", 12) + "|" + slowly("pppppppppppp"), nil, Passed, RateLimit},
+		{"loses-every-second-and-few-slowly", strings.Repeat("pb,", 8) + "|" + slowly("pppppppppppp"), nil, Passed, RateLimit},
+		{"loses-every-second-slowly-too", strings.Repeat("pb,", 12) + "|" + slowly("pbpbppppp"), nil, Passed, ""},
+		{"our-own-silence-is-no-stop", "pppppp,s,s,s,s,s,s|pppppp,s,s,s,s,s,s", nil, Inconclusive, TooLossy},
 		{"blind", "?,?,?,?,?,?", nil, Inconclusive, ServerBlind},
 		{"session-lost", "?,?,?,?,?,?", func(c *Circumstances) { c.Stop = &Stop{Reason: SessionLost} }, Inconclusive, SessionLost},
 		{"interrupted", "ppp", func(c *Circumstances) { c.Stop = &Stop{Reason: Interrupted} }, Inconclusive, Interrupted},
@@ -174,6 +191,108 @@ func TestJudge(t *testing.T) {
 			if f.Verdict != c.verdict || f.Reason != c.reason {
 				text, _ := json.MarshalIndent(f, "", " ")
 				t.Errorf("got %s (%s), want %s (%s)\n%s", f.Verdict, f.Reason, c.verdict, c.reason, text)
+			}
+		})
+	}
+}
+
+// slowly draws tries that are a second apart.
+func slowly(tries string) string { return strings.Join(strings.Split(tries, ""), ",,.") }
+
+// long is a control of twenty seconds.
+func long(c *Circumstances) { c.Control = controlOf(clean+clean, clean+clean) }
+
+// someLoss is a control that loses one in twelve.
+func someLoss(c *Circumstances) {
+	c.Control = controlOf(strings.Repeat("...........x", 8), strings.Repeat(".", 96))
+}
+
+// What is uneven is told, and how it fared slowly; what is not is not told.
+func TestJudgeUneven(t *testing.T) {
+	half := strings.Repeat("pb,", 12)
+	for _, c := range []struct {
+		name, tries    string
+		with           func(*Circumstances)
+		uneven, paced  bool
+		lost, ofTries  int
+		asked, answers int
+	}{
+		{name: "clean", tries: "pppppppppppp"},
+		{name: "loses-as-the-line-does", tries: half, with: func(c *Circumstances) { c.Control = controlOf(strings.Repeat(".x", 25), clean) }},
+		{name: "loses-more", tries: half, uneven: true, lost: 12, ofTries: 24},
+		{name: "in-bursts-it-may-be-the-line", tries: half, with: func(c *Circumstances) {
+			c.Control = controlOf("xxxxxxxxxxxxxxxxxxxx"+clean[20:], clean)
+		}},
+		{name: "loses-none-slowly", tries: half + "|" + slowly("pppppppppppp"), uneven: true, paced: true, lost: 12, ofTries: 24, asked: 12, answers: 12},
+		{name: "loses-slowly-too", tries: half + "|" + slowly("pbpbppppp"), uneven: true, lost: 12, ofTries: 24},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			circ := proven()
+			if c.with != nil {
+				c.with(&circ)
+			}
+			f := Judge(toy{}, drawn(c.tries), circ)
+			args := map[Reason]map[string]any{}
+			for _, e := range f.Because {
+				args[e.Reason] = e.Args
+			}
+			if (args[EvUneven] != nil) != c.uneven || c.uneven && (args[EvUneven]["lost"] != c.lost || args[EvUneven]["tries"] != c.ofTries) {
+				t.Errorf("got %v of what was lost, want %v, %d of %d", args[EvUneven], c.uneven, c.lost, c.ofTries)
+			}
+			if (args[EvPace] != nil) != c.paced || c.paced && (args[EvPace]["asked"] != c.asked || args[EvPace]["returned"] != c.answers) {
+				t.Errorf("got %v of how it fared slowly, want %v, %d of %d", args[EvPace], c.paced, c.answers, c.asked)
+			}
+		})
+	}
+}
+
+// The chance, what it was counted from and how the control's bursts were reckoned stand in the evidence of every block and every stop.
+func TestJudgeChance(t *testing.T) {
+	bursts := func(c *Circumstances) { c.Control = controlOf("....xxxx"+clean[8:], clean) }
+	for _, c := range []struct {
+		name, tries string
+		with        func(*Circumstances)
+		verdict     Verdict
+		count       int
+		apart       int
+	}{
+		{"out", "o,o,o,o,o,o", nil, BlockedOut, 1, 6},
+		{"back", "b,b,b,b,b,b", nil, BlockedBack, 1, 6},
+		{"stalled", "pppppp,b,b,b,b,b,b|pppppp,b,b,b,b,b,b", nil, Stalled, 2, 6},
+		{"limited", "pppppp,b,b,b,b,b,b|" + slowly("ppppppp"), nil, Passed, 1, 6},
+		{"with-bursts", strings.Repeat("o,", 16), bursts, BlockedOut, 1, 8},
+		{"not-yet", "o,o,o,o,o,o,o", bursts, Inconclusive, 1, 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			circ := proven()
+			if c.with != nil {
+				c.with(&circ)
+			}
+			f := Judge(toy{}, drawn(c.tries), circ)
+			if f.Verdict != c.verdict {
+				t.Errorf("got %s, want %s", f.Verdict, c.verdict)
+			}
+			n := 0
+			for _, e := range f.Because {
+				if e.Reason != EvChance {
+					continue
+				}
+				n++
+				p, ok := e.Args["p"].(float64)
+				if decided := c.verdict != Inconclusive; !ok || p <= 0 || (p < maxChance) != decided {
+					t.Errorf("got p %v", e.Args["p"])
+				}
+				if e.Args["apart"] != c.apart || e.Args["control"].(int) < 10 || (e.Args["burst_ms"] != int64(0)) != (c.with != nil) || (e.Args["lost"] != 0) != (c.with != nil) {
+					t.Errorf("got %v, want %d tries apart", e.Args, c.apart)
+				}
+				// The worse counts stand: all tries, or only those a burst apart.
+				sent, lost := e.Args["control"].(int), e.Args["lost"].(int)
+				if worse := max(fisher(e.Args["tries"].(int), sent, lost), fisher(c.apart, sent, lost)); p != worse {
+					t.Errorf("got p %v, want the worse of both, %v", p, worse)
+				}
+			}
+			if n != c.count {
+				t.Errorf("got %d chances, want %d: %+v", n, c.count, f.Because)
 			}
 		})
 	}

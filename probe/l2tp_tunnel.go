@@ -39,7 +39,7 @@ type l2tpTunnel struct {
 	acks map[uint16]uint32 // exchanges that only an acknowledgment answers, by its Nr
 }
 
-// hold opens a tunnel and keeps it busy. One that stops midway is opened once more.
+// hold opens a tunnel and keeps it busy. One that stops midway is opened once more, and asked slowly.
 func (t *l2tpTalk) hold(ctx context.Context) {
 	for range 2 {
 		k := t.openTunnel(ctx)
@@ -108,7 +108,7 @@ func (k *l2tpTunnel) converse(ctx context.Context) bool {
 	k.tell(ctx, l2tpCallUpStage, k.peerCall, wire.L2TPICCN, k.connected()...)
 	data := L2TP{}.stage(l2tpDataStage)
 	k.c.talk(ctx, k.part, data, k.number, k.echo)
-	if k.c.stoppedOn(k.part, data, k.number) {
+	if k.c.again(k.part, data, k.number) {
 		return true
 	}
 	k.tell(ctx, l2tpHelloStage, 0, wire.L2TPHello) // section 6.5

@@ -101,8 +101,8 @@ func (n NATT) fromStock(ctx context.Context, c *Conversation, f *Flow, opened fu
 	}
 }
 
-// hold holds one form's conversation, on a given flow or one of its own. If it stops midway a second one follows, from a port that the
-// router has not seen yet. The error is that of opening the first.
+// hold holds one form's conversation, on a given flow or one of its own. If it stops midway a second, slow one follows, from a port that
+// the router has not seen yet. The error is that of opening the first.
 func (n NATT) hold(ctx context.Context, c *Conversation, part string, f *Flow, opened func()) error {
 	for flow := 1; flow <= 2; flow++ {
 		if f == nil {
@@ -115,7 +115,7 @@ func (n NATT) hold(ctx context.Context, c *Conversation, part string, f *Flow, o
 		t := &nattTalk{c: c, f: f, part: part, flow: flow, bare: part != nattSum && c.path.Server.Is4(), opened: opened}
 		t.ike = newIKEv2(wire.GroupCurve25519, f.Local(), f.to)
 		t.hold(ctx)
-		if !c.stoppedOn(part, n.Info().Stages[2], flow) {
+		if !c.again(part, n.Info().Stages[2], flow) {
 			return nil
 		}
 		f = nil

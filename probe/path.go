@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -123,6 +124,12 @@ func (p *Path) carriers(c []wire.CarrierState) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.facts.Server.Carriers = c
+}
+
+// unsteady is a time that is a quarter longer or shorter, by chance. Questions asked at a steady beat may fall into step with a limiter, which
+// then drops all of one sort and none of another (F52).
+func unsteady(d time.Duration) time.Duration {
+	return d - d/4 + time.Duration(rand.Int64N(int64(d/2)))
 }
 
 // sleep waits, and says whether ctx let it.

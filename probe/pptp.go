@@ -55,7 +55,8 @@ func (p PPTP) stage(id string) Stage {
 	return Stage{}
 }
 
-// Observe implements Probe. A flow that stops midway is asked once more by a second call, with Call-IDs of its own.
+// Observe implements Probe. A flow that stops midway, or loses more than the line, is asked once more by a second call, with Call-IDs of its
+// own and slowly.
 func (p PPTP) Observe(ctx context.Context, path *Path) (Observation, error) {
 	if !path.Server.Is4() {
 		return Observation{}, &Refusal{Reason: IPv4Only}
@@ -72,7 +73,7 @@ func (p PPTP) Observe(ctx context.Context, path *Path) (Observation, error) {
 		}
 		err = call.talk(ctx)
 		call.hangUp(ctx)
-		if err != nil || !c.stoppedOn(partPPTP, p.stage(stageGRE), call.flow) {
+		if err != nil || !c.again(partPPTP, p.stage(stageGRE), call.flow) {
 			break
 		}
 		first = call.flow + 1
@@ -87,8 +88,8 @@ func (p PPTP) Observe(ctx context.Context, path *Path) (Observation, error) {
 }
 
 // dial sets up a call, with a new connection for each try.
-func (p PPTP) dial(ctx context.Context, c *Conversation, flow int) *pptpCall {
-	until := time.Now().Add(maxTime)
+func (p PPTP) dial(ctx context.Context, c *Conversation, first int) *pptpCall {
+	flow, until := first, time.Now().Add(maxTime)
 	for ctx.Err() == nil && time.Now().Before(until) {
 		began := time.Now()
 		s := c.Dial(ctx, partPPTP, p.stage(stageConnect), flow, pptpPort)
@@ -100,7 +101,7 @@ func (p PPTP) dial(ctx context.Context, c *Conversation, flow int) *pptpCall {
 			return call
 		}
 		s.Close()
-		if flow = s.flow + 1; c.decided(partPPTP, p.stage(failed)) || !sleep(ctx, tryEvery-time.Since(began)) {
+		if flow = s.flow + 1; c.decided(partPPTP, p.stage(failed), first) || !sleep(ctx, tryEvery-time.Since(began)) {
 			return nil
 		}
 	}

@@ -29,7 +29,7 @@ func (c *Conversation) Dial(ctx context.Context, part string, stage Stage, from 
 	defer cancel()
 	d := dialing{opened: make(chan *Stream)}
 	for flow := from; d.got == nil && ctx.Err() == nil && !c.path.stopped(); flow++ {
-		if flow > from && c.decided(part, stage) || !c.path.spend() {
+		if flow > from && c.decided(part, stage, from) || !c.path.spend() {
 			break
 		}
 		d.pending++

@@ -9,9 +9,12 @@ import (
 )
 
 // weigh weighs a stage as it stands, while the conversation is still under way: the same law that will judge it afterwards.
-func (c *Conversation) weigh(part string, stage Stage) weight {
+func (c *Conversation) weigh(part string, stage Stage) weight { return c.scale(part, stage).weigh() }
+
+// scale holds what is known of a stage so far.
+func (c *Conversation) scale(part string, stage Stage) scale {
 	o := c.snapshot()
-	return scale{probe: c.probe, obs: o, part: c.part(o, part), stage: stage, c: c.path.Circumstances()}.weigh()
+	return scale{probe: c.probe, obs: o, part: c.part(o, part), stage: stage, c: c.path.Circumstances()}
 }
 
 // part is one of the protocol's parts; the one that decides has all the rounds to play.
@@ -27,9 +30,12 @@ func (c *Conversation) part(o Observation, id string) Part {
 	return Part{}
 }
 
-// decided says whether more tries could change nothing.
-func (c *Conversation) decided(part string, stage Stage) bool {
-	w := c.weigh(part, stage)
+// decided says whether more tries could change nothing, by those of the flows from a number on: what came before them is no reason to go on
+// with them, and none to give them up.
+func (c *Conversation) decided(part string, stage Stage, from int) bool {
+	s := c.scale(part, stage)
+	s.obs.Exchanges = slices.DeleteFunc(s.obs.Exchanges, func(e Exchange) bool { return e.Stage == stage.ID && e.Flow < from })
+	w := s.weigh()
 	return w.verdict != Inconclusive || w.reason == ServerUnproven
 }
 
@@ -43,19 +49,20 @@ func (c *Conversation) stoppedOn(part string, stage Stage, flow int) bool {
 	return false
 }
 
-// decidedOn is decided by the tries of one flow alone: what came before it is no reason to go on with it.
-func (c *Conversation) decidedOn(part string, stage Stage, flow int) bool {
-	o := c.snapshot()
-	o.Exchanges = slices.DeleteFunc(o.Exchanges, func(e Exchange) bool { return e.Stage == stage.ID && e.Flow != flow })
-	w := scale{probe: c.probe, obs: o, part: c.part(o, part), stage: stage, c: c.path.Circumstances()}.weigh()
-	return w.verdict != Inconclusive
-}
-
 // talk asks round after round on one flow, one question outstanding, until the stage is decided, the flow has stopped, or eight seconds
 // are over; answers buy time for more. The rounds are spread over the stage's span; while nothing answers they are half a second apart.
+// What follows a flow that stopped is asked slowly.
 func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow int, ask func(ctx context.Context) Exchange) {
+	try, slow := tryEvery, c.slowed(part)
+	if slow {
+		try = slowEvery
+	}
+	if slow && stage.Rounds > 1 {
+		c.talkSlowly(ctx, part, stage, flow, ask)
+		return
+	}
 	until := time.Now().Add(maxTime)
-	last := until.Add(2 * maxTime)
+	enough, last := until, until.Add(2*maxTime)
 	law := scale{part: c.part(c.snapshot(), part), stage: stage}
 	every := stage.Span/time.Duration(max(1, stage.Rounds-1)) + 2*time.Millisecond
 	answered := 0
@@ -65,7 +72,10 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 		if e.ID == "" {
 			return // the budget is spent
 		}
-		pause := tryEvery
+		pause := unsteady(try)
+		if slow {
+			pause = max(pause, try) // never more than one a second
+		}
 		if e.Returned.State == wire.Seen {
 			answered++
 			pause = every
@@ -80,8 +90,11 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 		if c.path.prove && answered > 0 {
 			return
 		}
-		if c.decided(part, stage) || c.decidedOn(part, stage, flow) || c.stoppedOn(part, stage, flow) {
+		if c.decided(part, stage, flow) || c.stoppedOn(part, stage, flow) {
 			return
+		}
+		if time.Now().After(enough) && c.lossyOn(part, stage, flow, maxChance) {
+			return // more of the same would tell nothing more; a slower flow may
 		}
 		if !sleep(ctx, pause-time.Since(began)) {
 			return

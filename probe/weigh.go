@@ -46,16 +46,20 @@ func (s scale) weigh() weight {
 
 func (s scale) decide(tries []try) weight {
 	n := sum(tries)
-	switch {
-	case n.Tries == 0:
+	if n.Tries == 0 {
 		return s.unasked()
+	}
+	if w, ok := s.limited(tries); ok {
+		return w
+	}
+	switch {
 	case s.roundAfterRound(tries):
-		if stops, _ := s.stops(tries); len(stops) > 0 {
-			return weight{verdict: Inconclusive, reason: StoppedOnce, because: stops}
+		if stopped, _, because := s.stops(tries); stopped > 0 {
+			return weight{verdict: Inconclusive, reason: StoppedOnce, because: because}
 		}
-		w := weight{verdict: Passed}
+		w := weight{verdict: Passed, because: s.lossy(tries)}
 		if s.impostor() {
-			w.because = s.strangerEvidence() // the server's own answers came, too
+			w.because = append(w.because, s.strangerEvidence()...) // the server's own answers came, too
 		}
 		return w
 	case countKills(tries) >= min(3, s.rounds()) && countGood(tries) <= countKills(tries):
@@ -332,39 +336,59 @@ func (s scale) neverReturned(tries []try) weight {
 
 // began: answers came, but not enough of them. It stalled if it stopped on two flows, each time beyond what loss explains.
 func (s scale) began(tries []try) weight {
-	stops, asked := s.stops(tries)
+	stopped, asked, because := s.stops(tries)
 	switch {
-	case len(stops) >= 2:
-		return weight{verdict: Stalled, reason: StoppedAfterN, because: stops}
-	case len(stops) == 1 && asked == 1:
-		return weight{verdict: Inconclusive, reason: StoppedMidway, because: stops}
-	case len(stops) == 1:
-		return weight{verdict: Inconclusive, reason: StoppedOnce, because: stops}
+	case stopped >= 2:
+		return weight{verdict: Stalled, reason: StoppedAfterN, because: because}
+	case stopped == 1 && asked == 1:
+		return weight{verdict: Inconclusive, reason: StoppedMidway, because: because}
+	case stopped == 1:
+		return weight{verdict: Inconclusive, reason: StoppedOnce, because: because}
 	case s.c.Stop != nil:
 		return weight{verdict: Inconclusive, reason: s.c.Stop.Reason}
 	}
 	if n := sum(tries); n.Returned == n.Tries {
 		return weight{verdict: Inconclusive, reason: TimeUp} // nothing was lost: the line is too slow for the time there was
 	}
-	return weight{verdict: Inconclusive, reason: TooLossy}
+	return weight{verdict: Inconclusive, reason: TooLossy, because: s.lossy(tries)}
 }
 
-// stops are the flows that began and then fell silent beyond what loss explains; asked counts the flows that were asked at all.
-func (s scale) stops(tries []try) (stops []Evidence, asked int) {
+// lossy is evidence that the stage's first flow lost more than the line explains.
+func (s scale) lossy(tries []try) []Evidence {
+	usual, _ := s.paces(tries)
+	if p, more := s.uneven(usual); p < maxChance {
+		return []Evidence{more}
+	}
+	return nil
+}
+
+// stops counts the flows that began and then fell silent beyond what loss explains, and those that were asked at all.
+func (s scale) stops(tries []try) (stopped, asked int, because []Evidence) {
 	for i, flow := range flows(tries) {
 		if len(flow) == 0 {
 			continue
 		}
 		asked++
-		tail := afterLastGood(flow)
-		if len(tail) == len(flow) && len(stops) == 0 {
+		if countGood(flow) == 0 && stopped == 0 {
 			continue // nothing came back on this flow: it did not stop, it never began, unless it only went on where an earlier one stopped
 		}
-		if w := s.silence(tail); w.verdict != Inconclusive {
-			stops = append(stops, Evidence{Reason: EvStopped, Args: map[string]any{"flow": i + 1, "after": countGood(flow)}})
+		if stop, ok := s.stop(flow, i+1); ok {
+			stopped++
+			because = append(because, stop...)
 		}
 	}
-	return stops, asked
+	return stopped, asked, because
+}
+
+// stop says whether a flow has fallen silent beyond what loss explains, after how many answers, and by what chance. What our own server did
+// not answer is no silence of the network's.
+func (s scale) stop(flow []try, number int) ([]Evidence, bool) {
+	w := s.silence(filter(afterLastGood(flow), func(t try) bool { return !t.ours() }))
+	if w.verdict == Inconclusive {
+		return nil, false
+	}
+	stopped := Evidence{Reason: EvStopped, Args: map[string]any{"flow": number, "after": countGood(flow)}}
+	return append([]Evidence{stopped}, w.because...), true
 }
 
 func afterLastGood(flow []try) []try {
@@ -392,10 +416,13 @@ func (s scale) silence(tries []try) weight {
 		return notYet
 	}
 	leg := s.c.Control.leg()
-	sent, lost := s.c.Control.tally(leg, first.Add(-minSpan), last.Add(s.c.Control.late()))
-	apart := spread(tries, s.c.Control.burst(leg))
+	sent, lost := s.window(tries)
+	burst := s.c.Control.burst(leg)
+	apart := spread(tries, burst)
 	p := max(fisher(len(tries), sent, lost), fisher(apart, sent, lost))
-	notYet.because = []Evidence{{Reason: EvChance, Args: map[string]any{"p": p, "tries": len(tries), "control": sent, "lost": lost}}}
+	notYet.because = []Evidence{{Reason: EvChance, Args: map[string]any{
+		"p": p, "tries": len(tries), "apart": apart, "burst_ms": burst.Milliseconds(), "control": sent, "lost": lost,
+	}}}
 	if p < maxChance {
 		notYet.verdict, notYet.reason = "", ""
 	}
@@ -419,12 +446,8 @@ func (s scale) tallyEvidence(tries []try) []Evidence {
 		return nil
 	}
 	n := sum(tries)
-	ids := make([]string, len(tries))
-	for i, t := range tries {
-		ids[i] = t.e.ID
-	}
 	span := tries[len(tries)-1].e.Sent.At.Sub(tries[0].e.Sent.At)
-	return []Evidence{{Reason: EvTries, Exchanges: ids, Args: map[string]any{
+	return []Evidence{{Reason: EvTries, Exchanges: ids(tries), Args: map[string]any{
 		"stage": s.stage.Title, "tries": n.Tries, "arrived": n.Arrived, "replied": n.Replied, "returned": n.Returned, "seconds": span.Seconds(),
 		"blind": len(filter(tries, func(t try) bool { return t.e.Arrived.State == wire.Blind })),
 	}}}

@@ -16,13 +16,18 @@ var importance = []string{"natt", "ike", "esp", "l2tp", "pptp", "gre", "ah"}
 // headline says what works and, for the most important reasons, why the rest does not; and the first thing to do.
 func headline(sorted map[outcome][]Protocol, s setting) (text, advice string) {
 	does := " does not work: "
-	full, stands := standIns(sorted[works])
+	well, slow := slowly(sorted[works])
+	full, stands := standIns(well)
 	if ok := titles(full); len(ok) > 0 {
 		text = verb(ok, " works.", " work.")
 		does = " does not: "
-		if len(sorted[fails])+len(sorted[undecided])+len(stands) == 0 {
+		if len(sorted[fails])+len(sorted[undecided])+len(stands)+len(slow) == 0 {
 			text = verb(ok, " works", " work") + s.through() + "."
 		}
+	}
+	limits := groups(slow, s)
+	for _, g := range limits {
+		text = join(text, verb(titles(g.members), " works, but only slowly: ", " work, but only slowly: ")+g.words.Short+".")
 	}
 	text = join(text, standInsText(stands))
 	failing, open := groups(sorted[fails], s), groups(sorted[undecided], s)
@@ -44,6 +49,8 @@ func headline(sorted map[outcome][]Protocol, s setting) (text, advice string) {
 	switch {
 	case len(all) > 0:
 		return text, do(all)
+	case len(limits) > 0:
+		return text, do(limits)
 	case len(stands) > 0:
 		return text, standsInAdvice(stands)
 	case len(sorted[works]) == 0 && len(sorted[expected]) > 0:
@@ -51,6 +58,21 @@ func headline(sorted map[outcome][]Protocol, s setting) (text, advice string) {
 	}
 	return text, cmp.Or(lineAdvice(s.circumstances.Control), "If your VPN still fails, look at its server, password and settings.")
 }
+
+// slowly parts what works well from what works only at a slow pace.
+func slowly(ps []Protocol) (well, slow []Protocol) {
+	for _, p := range ps {
+		if Slowly(p.Verdict, p.Reason) {
+			slow = append(slow, p)
+		} else {
+			well = append(well, p)
+		}
+	}
+	return well, slow
+}
+
+// Slowly says whether a protocol works at a slow pace alone.
+func Slowly(v probe.Verdict, r probe.Reason) bool { return v == probe.Passed && r == probe.RateLimit }
 
 // rest names what has found no place for its reason.
 func rest(gs []group) (text string) {

@@ -66,13 +66,16 @@ func (fa *facts) at(port float64) {
 }
 
 // remarkable is the evidence that people should read even where the protocol works.
-var remarkable = []probe.Reason{probe.EvStandsIn, probe.EvLater, probe.EvNATFound}
+var remarkable = []probe.Reason{probe.EvStandsIn, probe.EvLater, probe.EvNATFound, probe.EvUneven, probe.EvPace}
 
-func remarks(because []Note) []string {
+func remarks(r probe.Reason, because []Note) []string {
 	var out []string
 	for _, n := range because {
 		if n.Reason == probe.EvNATFound && !args(n.Args).yes("server") {
 			continue // the note about the run says it of this end
+		}
+		if n.Reason == probe.EvPace && r == probe.RateLimit {
+			continue // the sentence says it
 		}
 		if slices.Contains(remarkable, n.Reason) && !slices.Contains(out, n.Text) {
 			out = append(out, n.Text)

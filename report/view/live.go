@@ -15,7 +15,7 @@ import (
 func Verdict(w io.Writer, title string, f probe.Finding, o Options) error {
 	p := newPage(w, o)
 	text := ""
-	if f.Verdict != probe.Passed && !report.Expected(f.Verdict, f.Reason) {
+	if (f.Verdict != probe.Passed || f.Reason != "") && !report.Expected(f.Verdict, f.Reason) {
 		text = report.Explain(title, f).Short
 	}
 	for _, e := range f.Because {

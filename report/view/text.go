@@ -98,7 +98,7 @@ func (p *page) notTried(r report.Report) {
 // protocol tells in full what does not work. What works takes few lines.
 func (p *page) protocol(x report.Protocol, o Options) {
 	p.verdict(x)
-	if x.Verdict != probe.Passed || o.Verbose {
+	if x.Verdict != probe.Passed || x.Reason != "" || o.Verbose {
 		p.why(x, o)
 	}
 	for _, text := range x.Remarks {

@@ -220,6 +220,7 @@ func TestVerdict(t *testing.T) {
 		{Verdict: probe.BlockedBack, Reason: probe.NoPPTPHelper},
 		{Verdict: probe.Hijacked, Reason: probe.AnsweredByAnother},
 		{Verdict: probe.Passed, Because: []probe.Evidence{{Reason: probe.EvStandsIn, Args: map[string]any{"part": "from another port"}}}},
+		{Verdict: probe.Passed, Reason: probe.RateLimit},
 		{Verdict: "new", Reason: "newer"},
 	} {
 		if err := Verdict(&buf, "PPTP", f, Options{Width: 100}); err != nil {
@@ -230,6 +231,7 @@ func TestVerdict(t *testing.T) {
 PPTP: answers do not come back [blocked-back] your router's PPTP passthrough is off or missing
 PPTP: something else answers [hijacked]
 PPTP: works [passed] tested only in the form "from another port"
+PPTP: works, but only slowly [passed] there is a rate limit on the way
 PPTP: new [new] this report uses a word that this version does not know
 `
 	if diff := cmp.Diff(want, buf.String()); diff != "" {

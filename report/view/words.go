@@ -27,6 +27,9 @@ func words(v probe.Verdict, r probe.Reason) string {
 	if report.Expected(v, r) {
 		return "cannot work behind a NAT, as is to be expected"
 	}
+	if report.Slowly(v, r) {
+		return "works, but only slowly"
+	}
 	if x, ok := verdicts[v]; ok {
 		return x.words
 	}
@@ -34,7 +37,7 @@ func words(v probe.Verdict, r probe.Reason) string {
 }
 
 func paint(v probe.Verdict, r probe.Reason) color.Attribute {
-	if x, ok := verdicts[v]; ok && !report.Expected(v, r) {
+	if x, ok := verdicts[v]; ok && !report.Expected(v, r) && !report.Slowly(v, r) {
 		return x.paint
 	}
 	return color.FgYellow
