@@ -109,13 +109,13 @@ func (f *Fake) Cut() {
 // A FakeHost is the network of one host of a Fake.
 type FakeHost struct {
 	// Deny makes calls fail, as the kernel does for want of privilege or by a firewall: "raw", "udp", "dial", "listen", "syns",
-	// "datagrams", "arrivals", "source" and "send", or one of their numbers only: "raw/50", "udp/500", "listen/1723", "dial/1723", "syns/1723",
+	// "datagrams", "arrivals", "incoming", "source" and "send", or one of their numbers only: "raw/50", "udp/500", "listen/1723", "dial/1723", "syns/1723",
 	// "datagrams/4500", "send/47" (an IP protocol).
 	Deny map[string]error
 	// Route, if set, sees every packet of this host before it leaves, those to itself too. Its error is the send's; it may change the
 	// packet, and with it what Send returns.
 	Route func(*FakePacket) error
-	// Input, if set, is this host's own firewall: what it refuses reaches no socket but those of Arrivals.
+	// Input, if set, is this host's own firewall: what it refuses reaches no socket but those of Arrivals and Incoming.
 	Input func(FakePacket) bool
 
 	net   *Fake
@@ -199,6 +199,18 @@ func (h *FakeHost) Arrivals(proto uint8, from netip.Addr) (Conn, error) {
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
 	c := &fakeConn{host: h, kind: "arrivals", proto: proto, from: from.Unmap(), queue: newQueue[wire.Sighting](fakeBacklog)}
+	h.socks = append(h.socks, c)
+	return c, nil
+}
+
+// Incoming implements Net.
+func (h *FakeHost) Incoming(w Wanted) (Conn, error) {
+	if err := h.denied("incoming", 0); err != nil {
+		return nil, fmt.Errorf("watching the network card: %w", err)
+	}
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	c := &fakeConn{host: h, kind: "incoming", wanted: w, queue: newQueue[wire.Sighting](fakeBacklog)}
 	h.socks = append(h.socks, c)
 	return c, nil
 }

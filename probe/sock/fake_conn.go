@@ -85,10 +85,16 @@ func (h *FakeHost) deliver(p FakePacket) {
 	due := time.Now().Add(h.net.Delay)
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
-	let := h.Input == nil || h.Input(p)
+	let := h.lets(p)
 	for _, c := range h.socks {
 		if c.kind == "arrivals" {
 			if c.proto == p.Proto && c.from == p.Src.Addr() {
+				c.queue.offer(p.sighting(due, whereNIC), 1, due)
+			}
+			continue
+		}
+		if c.kind == "incoming" {
+			if c.wanted.has(p) {
 				c.queue.offer(p.sighting(due, whereNIC), 1, due)
 			}
 			continue
@@ -102,6 +108,19 @@ func (h *FakeHost) deliver(p FakePacket) {
 			c.queue.offer(p.sighting(due, whereUDP), 1, due)
 		}
 	}
+}
+
+// has says whether Incoming shows a packet.
+func (w Wanted) has(p FakePacket) bool {
+	switch {
+	case !p.Dst.Addr().Is4():
+		return false
+	case p.Proto == protoUDP:
+		return slices.Contains(w.UDP, p.Dst.Port())
+	case p.Proto == protoTCP:
+		return slices.Contains(w.SYNs, p.Dst.Port()) // of TCP a Fake has but SYNs
+	}
+	return slices.Contains(w.Protocols, p.Proto)
 }
 
 // reachesUDP reports whether a kernel hands a datagram to a UDP socket: its checksum is right, or absent, which only IPv4 allows.
@@ -119,7 +138,7 @@ func (p FakePacket) sighting(at time.Time, where string) wire.Sighting {
 	if where != whereUDP && p.Dst.Addr().Is4() {
 		s.DF, s.IPID = &f.df, &f.id
 	}
-	if where == whereRaw && p.Proto == protoUDP && p.Dst.Port() != 0 {
+	if where != whereUDP && p.Proto == protoUDP && p.Dst.Port() != 0 {
 		s.Checksum = new(p.Checksum.field(s))
 	}
 	return s
@@ -139,12 +158,13 @@ func (c FakeChecksum) field(s wire.Sighting) uint16 {
 
 // fakeConn is a socket of a FakeHost.
 type fakeConn struct {
-	host  *FakeHost
-	kind  string // as in FakeHost.Deny
-	proto uint8
-	local netip.AddrPort
-	from  netip.Addr // of arrivals
-	queue *queue[wire.Sighting]
+	host   *FakeHost
+	kind   string // as in FakeHost.Deny
+	proto  uint8
+	local  netip.AddrPort
+	from   netip.Addr // of arrivals
+	wanted Wanted     // of incoming
+	queue  *queue[wire.Sighting]
 }
 
 func (c *fakeConn) Local() netip.AddrPort { return c.local }
@@ -180,7 +200,7 @@ func (c *fakeConn) Send(o Out) (wire.Sighting, error) {
 }
 
 func (c *fakeConn) send(o Out) (wire.Sighting, error) {
-	if c.kind == "syns" || c.kind == "datagrams" || c.kind == "arrivals" {
+	if c.kind == "syns" || c.kind == "datagrams" || c.kind == "arrivals" || c.kind == "incoming" {
 		return wire.Sighting{}, errors.ErrUnsupported
 	}
 	if c.queue.closed() {

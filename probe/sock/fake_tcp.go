@@ -59,7 +59,7 @@ func (h *FakeHost) dial(ctx context.Context, local netip.Addr, remote netip.Addr
 		case to != nil && q.Proto == protoTCP && q.Dst.Port() != 0:
 			q.Payload = withPorts(q)
 			to.deliver(q)
-			if client == nil && answer == nil {
+			if client == nil && answer == nil && to.lets(q) {
 				client, answer = to.accept(p, q)
 			}
 		case to != nil:
@@ -89,6 +89,9 @@ func (h *FakeHost) dial(ctx context.Context, local netip.Addr, remote netip.Addr
 	}
 	return client, nil
 }
+
+// lets says whether a host's own firewall lets a packet in.
+func (h *FakeHost) lets(p FakePacket) bool { return h.Input == nil || h.Input(p) }
 
 // accept answers a SYN that left as p and arrived as q. Neither a connection nor an error is silence.
 func (h *FakeHost) accept(p, q FakePacket) (*fakeTCP, error) {

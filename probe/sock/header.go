@@ -76,6 +76,12 @@ func UDPChecksum(s wire.Sighting) uint16 {
 	return 0xFFFF
 }
 
+// Intact says whether a kernel hands a datagram to a UDP socket: its checksum is right, absent, or was never to be computed, because the
+// datagram has not left this machine (or its hypervisor). IPv4's may be absent.
+func Intact(s wire.Sighting) bool {
+	return s.Checksum == nil || *s.Checksum == 0 || *s.Checksum == UDPChecksum(s) || *s.Checksum == unfinished(s)
+}
+
 // unfinished is what a kernel leaves in the Checksum of a datagram for its network card to complete: the sum over the pseudo-header.
 func unfinished(s wire.Sighting) uint16 { return ^wire.Checksum(pseudoHeader(s)) }
 

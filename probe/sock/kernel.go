@@ -104,6 +104,15 @@ func (Kernel) Arrivals(proto uint8, from netip.Addr) (Conn, error) {
 	return c, nil
 }
 
+// Incoming implements Net.
+func (Kernel) Incoming(w Wanted) (Conn, error) {
+	c, err := openIncoming(w)
+	if err != nil {
+		return nil, fmt.Errorf("watching the network card: %w", err)
+	}
+	return c, nil
+}
+
 // Source implements Net.
 func (Kernel) Source(dst netip.Addr) (netip.Addr, error) {
 	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(dst.Unmap(), 9)))

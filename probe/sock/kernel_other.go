@@ -53,6 +53,10 @@ func openArrivals(uint8, netip.Addr) (Conn, error) {
 	return nil, fmt.Errorf("this system shows no packets before its firewall: %w", errors.ErrUnsupported)
 }
 
+func openIncoming(Wanted) (Conn, error) {
+	return nil, fmt.Errorf("this system shows no packets before its firewall: %w", errors.ErrUnsupported)
+}
+
 // raw is a raw socket whose headers the kernel writes.
 type raw struct {
 	*net.IPConn

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"vpncheck/probe/wire"
@@ -37,8 +38,32 @@ type Net interface {
 	// machine's own firewall, which a socket is behind (F21). It only receives; Bytes is what follows the IP header, or UDP's payload
 	// with the ports in Src and Dst.
 	Arrivals(proto uint8, from netip.Addr) (Conn, error)
+	// Incoming is Arrivals for a server: whole IPv4 packets with a header that is right, whoever sends them, as far as w wants them; before
+	// this machine's own firewall and its reverse-path filter, which a socket is behind (F01, F27, T16). It only receives. What Recv returns
+	// holds good until the next Recv: Keep makes it last.
+	Incoming(w Wanted) (Conn, error)
 	// Source returns the local address from which the kernel would send to dst. Nothing is sent.
 	Source(dst netip.Addr) (netip.Addr, error)
+}
+
+// Wanted are the packets that Incoming shows; all others are left in the kernel.
+type Wanted struct {
+	Protocols []uint8  // IP protocols without ports
+	UDP       []uint16 // destination ports; Bytes is the payload, and Checksum the field as it arrived, right or wrong: see Intact
+	SYNs      []uint16 // destination ports of TCP SYNs without ACK; Bytes is the TCP header with its options
+}
+
+// Keep is a sighting of Incoming that outlives the next one.
+func Keep(s wire.Sighting) wire.Sighting {
+	s.Bytes = slices.Clone(s.Bytes)
+	if s.TTL != nil && s.DSCP != nil && s.DF != nil && s.IPID != nil {
+		f := &ipFields{ttl: *s.TTL, dscp: *s.DSCP, df: *s.DF, id: *s.IPID}
+		s.TTL, s.DSCP, s.DF, s.IPID = &f.ttl, &f.dscp, &f.df, &f.id
+	}
+	if s.Checksum != nil {
+		s.Checksum = new(*s.Checksum)
+	}
+	return s
 }
 
 // A Conn sends and receives whole packets. It may be used by one sender and one receiver at once.
