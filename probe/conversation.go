@@ -184,13 +184,16 @@ func (c *Conversation) saw(s wire.Saw) bool {
 		return false
 	}
 	e := &c.obs.Exchanges[i]
-	if e.Arrived.State == wire.Seen && (s.Replied.State != wire.Seen || closer(*e, e.Replied, s.Replied)) {
+	if e.Arrived.State == wire.Seen && !cardOnly(e.Arrived) && (s.Replied.State != wire.Seen || closer(*e, e.Replied, s.Replied)) {
 		return true // a copy: the server rightly ignored it, or answered with what did not come
 	}
 	e.Arrived, e.Replied, e.Silent, e.ICV = s.Arrived, s.Replied, s.Silent, s.ICV
 	unveil(e)
 	return true
 }
+
+// cardOnly says of a sighting of the server's that it is one of its network card: a later one of a socket takes its place (T16).
+func cardOnly(s wire.Sighting) bool { return s.State == wire.Seen && s.Where == "nic" }
 
 // closer says whether the first of two answers is the one that came, or neither was better.
 func closer(e Exchange, first, second wire.Sighting) bool {
@@ -232,10 +235,21 @@ const protoTCP = 6
 // syn files a connection attempt under the latest try that has none yet. A retransmitted SYN fits no other.
 func (c *Conversation) syn(s wire.Sighting) bool {
 	s.At = time.Now() // the two clocks differ; the order of the tries is this end's
+	for i := range c.obs.Exchanges {
+		if e := &c.obs.Exchanges[i]; e.Stage == stageConnect && cardOnly(e.Arrived) && e.Arrived.Src == s.Src {
+			if !cardOnly(s) {
+				e.Arrived, e.Silent = s, "" // it got through after all
+			}
+			return true
+		}
+	}
 	for i := len(c.obs.Exchanges) - 1; i >= 0; i-- {
 		e := &c.obs.Exchanges[i]
 		if e.Stage == stageConnect && e.Arrived.State != wire.Seen {
 			e.Arrived = s
+			if cardOnly(s) {
+				e.Silent = wire.SilentFirewall
+			}
 			return true
 		}
 	}

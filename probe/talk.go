@@ -36,7 +36,7 @@ func (c *Conversation) decided(part string, stage Stage, from int) bool {
 	s := c.scale(part, stage)
 	s.obs.Exchanges = slices.DeleteFunc(s.obs.Exchanges, func(e Exchange) bool { return e.Stage == stage.ID && e.Flow < from })
 	w := s.weigh()
-	return w.verdict != Inconclusive || w.reason == ServerUnproven
+	return w.verdict != Inconclusive || w.reason == ServerUnproven || w.reason == ServerFirewall
 }
 
 // stoppedOn says whether a flow that had begun has stopped beyond what loss explains.

@@ -33,6 +33,9 @@ type try struct {
 // good says that the answer came back, and nothing on the way would have made a real client fail.
 func (t try) good() bool { return t.returned && len(t.kills) == 0 }
 
+// firewalled says that the question came as far as the server's network card, and to no socket of its.
+func (t try) firewalled() bool { return t.e.Silent == wire.SilentFirewall }
+
 // weigh is the law of one stage. Everything that it may rest on is in the scale; it asks nobody.
 func (s scale) weigh() weight {
 	tries, void := s.tries()
@@ -70,9 +73,11 @@ func (s scale) decide(tries []try) weight {
 		return s.began(tries)
 	case n.Arrived == 0:
 		return s.neverArrived(tries)
+	case n.Replied == 0 && stoppedAtServer(tries):
+		return s.serverFirewall(tries)
 	case n.Replied == 0 && s.stage.ID == stageConnect:
 		// What the watch for SYNs sees is past the server's firewall: its kernel answers it.
-		return s.neverReturned(filter(tries, func(t try) bool { return t.arrived }))
+		return s.neverReturned(filter(tries, func(t try) bool { return t.arrived && !t.firewalled() }))
 	case n.Replied == 0:
 		return s.notAnswered(tries)
 	default:
@@ -302,6 +307,22 @@ func (s scale) proven(w weight) weight {
 		"carrier": string(s.stage.Carrier), "at": state.Proof.At.UTC().Format(time.RFC3339), "own": state.Proof.Own,
 	}})
 	return w
+}
+
+// stoppedAtServer says that three questions or more came as far as the server's network card, and not one came further. One or two a busy
+// server may have lost by itself.
+func stoppedAtServer(tries []try) bool {
+	arrived := filter(tries, func(t try) bool { return t.arrived })
+	return len(arrived) >= 3 && all(arrived, try.firewalled)
+}
+
+// serverFirewall: the network carried it, and the server's own machine dropped it (F01, F27). Whoever gets there can say so: no proof is
+// needed, and it is no verdict on the network.
+func (s scale) serverFirewall(tries []try) weight {
+	n := len(filter(tries, try.firewalled))
+	return weight{verdict: Inconclusive, reason: ServerFirewall, because: []Evidence{
+		{Reason: EvSilent, Args: map[string]any{"why": wire.SilentFirewall, "count": n}},
+	}}
 }
 
 // notAnswered: it arrived, and our own server chose to be silent. That is never a verdict on the network.

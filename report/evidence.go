@@ -237,6 +237,8 @@ func silent(why string) string {
 		return ", because this session had used up what it may have"
 	case "unproved-source":
 		return ", because it came from an address that had not shown that it receives"
+	case "server-firewall":
+		return ", because the server's own firewall dropped it: its network card had it, and no program got it"
 	case "call-id":
 		return ", because its call number was not that of a live call"
 	}

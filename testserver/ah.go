@@ -32,6 +32,10 @@ func (ah) Carriers() []wire.Carrier { return []wire.Carrier{wire.CarrierAH} }
 
 func (ah) Listen(h *Host) {
 	h.Raw(wire.IPProtoAH, func(c sock.Conn, s wire.Sighting) { ahPacket(h, c, s) }, wire.CarrierAH)
+	h.NIC(wire.IPProtoAH, 0, wire.CarrierAH, func(b []byte) (wire.Token, bool) {
+		q, err := parseAH(b)
+		return q.tag.Token, err == nil
+	})
 }
 
 func ahPacket(h *Host, c sock.Conn, arrived wire.Sighting) {

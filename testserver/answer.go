@@ -37,6 +37,7 @@ func (h *Host) Answer(q Question, a Answerer) {
 		h.Stray(q.Carrier, q.Arrived)
 		return
 	}
+	h.delivered(h.links.of(d.Session), q.Carrier, q.Tag.Token.Exchange())
 	saw := wire.Saw{Exchange: q.Tag.Token.Exchange(), Arrived: q.Arrived, Replied: wire.NotSeen(), Silent: d.Silent}
 	if q.Check != nil {
 		saw.ICV = q.Check(d.Session)

@@ -13,12 +13,21 @@ func (control) Carriers() []wire.Carrier { return []wire.Carrier{wire.CarrierCon
 
 func (control) Listen(h *Host) {
 	h.UDP(h.controlPort, func(c sock.Conn, s wire.Sighting) { controlPacket(h, c, s) }, wire.CarrierControl)
+	h.NIC(wire.IPProtoUDP, h.controlPort, wire.CarrierControl, func(b []byte) (wire.Token, bool) {
+		tag, ok := controlTag(b)
+		return tag.Token, ok
+	})
+}
+
+func controlTag(b []byte) (wire.Tag, bool) {
+	tag, err := wire.ParseTag(b)
+	return tag, err == nil && len(b) == wire.TagSize
 }
 
 func controlPacket(h *Host, c sock.Conn, arrived wire.Sighting) {
 	h.Arrived(arrived, wire.CarrierControl)
-	tag, err := wire.ParseTag(arrived.Bytes)
-	if err != nil || len(arrived.Bytes) != wire.TagSize {
+	tag, ok := controlTag(arrived.Bytes)
+	if !ok {
 		h.Stray(wire.CarrierControl, arrived)
 		return
 	}

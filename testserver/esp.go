@@ -19,11 +19,12 @@ func (*esp) Carriers() []wire.Carrier { return []wire.Carrier{wire.CarrierESP} }
 
 func (e *esp) Listen(h *Host) {
 	h.Raw(wire.IPProtoESP, func(c sock.Conn, s wire.Sighting) { e.packet(h, c, s) }, wire.CarrierESP)
+	h.NIC(wire.IPProtoESP, 0, wire.CarrierESP, espToken)
 }
 
 func (e *esp) packet(h *Host, c sock.Conn, arrived wire.Sighting) {
 	h.Arrived(arrived, wire.CarrierESP)
-	q, err := parseESPQuestion(arrived)
+	q, err := parseESPQuestion(arrived.Bytes)
 	if err != nil {
 		h.Stray(wire.CarrierESP, arrived)
 		return
@@ -62,11 +63,16 @@ type espQuestion struct {
 	tag wire.Tag
 }
 
-func parseESPQuestion(arrived wire.Sighting) (q espQuestion, err error) {
-	if q.esp, err = wire.ParseESP(arrived.Bytes); err == nil {
+func parseESPQuestion(b []byte) (q espQuestion, err error) {
+	if q.esp, err = wire.ParseESP(b); err == nil {
 		q.tag, err = q.esp.Tag()
 	}
 	return q, err
+}
+
+func espToken(b []byte) (wire.Token, bool) {
+	q, err := parseESPQuestion(b)
+	return q.tag.Token, err == nil
 }
 
 // answer is a packet of the same length in the tunnel's other direction.

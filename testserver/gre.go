@@ -18,6 +18,14 @@ func (gre) Carriers() []wire.Carrier { return []wire.Carrier{wire.CarrierGRE} }
 
 func (gre) Listen(h *Host) {
 	h.Raw(wire.IPProtoGRE, func(c sock.Conn, s wire.Sighting) { grePacket(h, c, s) }, wire.CarrierGRE)
+	h.NIC(wire.IPProtoGRE, 0, wire.CarrierGRE, func(b []byte) (wire.Token, bool) {
+		v, err := wire.GREVersion(b)
+		if err != nil || v != 0 {
+			return wire.Token{}, false
+		}
+		q, err := parseTunnelled(b)
+		return q.tag.Token, err == nil
+	})
 }
 
 func grePacket(h *Host, c sock.Conn, arrived wire.Sighting) {

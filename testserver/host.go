@@ -37,6 +37,8 @@ type Host struct {
 	ikePeers    ikePeers
 	sentTo      sentTo
 	count       counters
+	watches     []nicWatch // set while the responders are told to listen
+	nic         atomic.Bool
 	controlPort uint16
 	pptpPort    uint16
 	own         atomic.Pointer[[]netip.Addr] // the machine's addresses, of late
@@ -143,22 +145,29 @@ func (h *Host) receive(l listener, c sock.Conn, handle func(sock.Conn, wire.Sigh
 	}
 	h.closeWith(c.Close)
 	h.readers.Go(func() {
-		for {
-			s, err := c.Recv()
-			switch {
-			case errors.Is(err, net.ErrClosed):
-				return
-			case err != nil:
-				if !h.rest() {
-					return
-				}
-			default:
-				s.Src, s.Dst = unmap(s.Src), unmap(s.Dst)
-				h.count.packets.Add(1)
-				handle(c, s)
-			}
-		}
+		h.read(c, func(s wire.Sighting) {
+			s.Src, s.Dst = unmap(s.Src), unmap(s.Dst)
+			h.count.packets.Add(1)
+			handle(c, s)
+		})
 	})
+}
+
+// read hands over what a socket receives until it is closed.
+func (h *Host) read(c sock.Conn, handle func(wire.Sighting)) {
+	for {
+		s, err := c.Recv()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			if !h.rest() {
+				return
+			}
+		default:
+			handle(s)
+		}
+	}
 }
 
 // note remembers an attempt to listen, and says whether it went well.

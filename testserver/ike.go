@@ -20,6 +20,12 @@ func (ike) Carriers() []wire.Carrier { return []wire.Carrier{wire.CarrierIKE} }
 
 func (ike) Listen(h *Host) {
 	h.UDP(wire.IKEPort, func(c sock.Conn, s wire.Sighting) { ikePacket(h, c, s) }, wire.CarrierIKE)
+	h.NIC(wire.IPProtoUDP, wire.IKEPort, wire.CarrierIKE, ikeToken)
+}
+
+func ikeToken(b []byte) (wire.Token, bool) {
+	q, err := parseIKE(wire.CarrierIKE, wire.Sighting{}, b)
+	return q.tag.Token, err == nil
 }
 
 func ikePacket(h *Host, c sock.Conn, arrived wire.Sighting) {

@@ -44,6 +44,30 @@ func (p *l2tp) Carriers() []wire.Carrier { return []wire.Carrier{wire.CarrierL2T
 func (p *l2tp) Listen(h *Host) {
 	p.h = h
 	h.UDP(wire.L2TPPort, p.datagram, wire.CarrierL2TP)
+	h.NIC(wire.IPProtoUDP, wire.L2TPPort, wire.CarrierL2TP, l2tpToken)
+}
+
+func l2tpToken(b []byte) (wire.Token, bool) {
+	m, err := wire.ParseL2TP(b)
+	switch {
+	case err != nil:
+		return wire.Token{}, false
+	case m.Control:
+		tag, err := l2tpTag(m)
+		return tag.Token, err == nil
+	}
+	lcp, err := parseLCPFrame(m.Payload)
+	if err != nil {
+		return wire.Token{}, false
+	}
+	tag, ok := lcpTag(lcp)
+	return tag.Token, ok
+}
+
+// l2tpTag is the tag of a control message.
+func l2tpTag(m wire.L2TP) (wire.Tag, error) {
+	vector, _ := m.AVPs.Find(wire.AVPRandomVector)
+	return wire.ParseTag(vector.Value)
 }
 
 func (p *l2tp) datagram(conn sock.Conn, arrived wire.Sighting) {
@@ -61,8 +85,7 @@ func (p *l2tp) datagram(conn sock.Conn, arrived wire.Sighting) {
 
 // control answers a control message whose Random Vector is a tag.
 func (p *l2tp) control(conn sock.Conn, arrived wire.Sighting, m wire.L2TP) {
-	vector, _ := m.AVPs.Find(wire.AVPRandomVector)
-	tag, err := wire.ParseTag(vector.Value)
+	tag, err := l2tpTag(m)
 	if err != nil {
 		p.h.Stray(wire.CarrierL2TP, arrived)
 		return

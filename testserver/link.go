@@ -53,6 +53,7 @@ type link struct {
 	session     *gate.Session
 	client, own netip.AddrPort
 	desk        desk
+	card        card
 	out         chan wire.Message
 	unread      atomic.Int64    // octets of packets in out
 	ctx         context.Context // done when the session ends

@@ -15,6 +15,18 @@ func (*natt) Carriers() []wire.Carrier { return []wire.Carrier{wire.CarrierNATT}
 
 func (n *natt) Listen(h *Host) {
 	h.UDP(wire.NATTPort, func(c sock.Conn, s wire.Sighting) { n.datagram(h, c, s) }, wire.CarrierNATT)
+	h.NIC(wire.IPProtoUDP, wire.NATTPort, wire.CarrierNATT, nattToken)
+}
+
+func nattToken(b []byte) (wire.Token, bool) {
+	switch kind, _ := wire.NATTKind(b); kind {
+	case wire.NATTIKE:
+		message, _ := wire.ParseNATTIKE(b)
+		return ikeToken(message)
+	case wire.NATTESP:
+		return espToken(b)
+	}
+	return wire.Token{}, false
 }
 
 func (n *natt) datagram(h *Host, c sock.Conn, arrived wire.Sighting) {
@@ -32,7 +44,7 @@ func (n *natt) datagram(h *Host, c sock.Conn, arrived wire.Sighting) {
 // esp answers ESP in UDP (RFC 3948, section 2.1) to where it came from, for that is how the peer's NAT is followed (section 5). The client
 // chooses by its SPI, whether the answer has a checksum: an even one is answered without, as real servers do, over IPv4.
 func (n *natt) esp(h *Host, c sock.Conn, arrived wire.Sighting) {
-	q, err := parseESPQuestion(arrived)
+	q, err := parseESPQuestion(arrived.Bytes)
 	if err != nil {
 		h.Stray(wire.CarrierNATT, arrived)
 		return

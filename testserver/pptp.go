@@ -56,9 +56,12 @@ func (p *pptp) Listen(h *Host) {
 	h.TCP(h.pptpPort, p.connection, wire.CarrierPPTP)
 	h.SYNs(h.pptpPort, func(s wire.Sighting) {
 		h.Arrived(s, wire.CarrierPPTP)
+		h.deliveredSYN(wire.CarrierPPTP, s)
 		h.Stray(wire.CarrierPPTP, s)
 	}, wire.CarrierPPTP)
+	h.NIC(protoTCP, h.pptpPort, wire.CarrierPPTP, nil)
 	h.Raw(wire.IPProtoGRE, p.packet, wire.CarrierGREv1)
+	h.NIC(wire.IPProtoGRE, 0, wire.CarrierGREv1, pptpToken)
 }
 
 // pptpConn is one control connection. Only its own goroutine uses it.

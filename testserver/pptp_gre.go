@@ -14,13 +14,9 @@ func (p *pptp) packet(conn sock.Conn, arrived wire.Sighting) {
 	if v, err := wire.GREVersion(arrived.Bytes); err != nil || v != 1 {
 		return
 	}
-	g, err := wire.ParseEnhancedGRE(arrived.Bytes)
+	g, lcp, err := parseEnhanced(arrived.Bytes)
 	if err == nil && len(g.Payload) == 0 {
 		return // a bare acknowledgement asks for nothing and proves nothing
-	}
-	var lcp wire.LCP
-	if err == nil {
-		lcp, err = parseLCPFrame(g.Payload)
 	}
 	if err != nil {
 		p.h.Stray(wire.CarrierGREv1, arrived)
@@ -30,6 +26,26 @@ func (p *pptp) packet(conn sock.Conn, arrived wire.Sighting) {
 	if !e.handle() {
 		p.h.Stray(wire.CarrierGREv1, arrived)
 	}
+}
+
+// parseEnhanced reads enhanced GRE and the LCP in it; of a bare acknowledgement there is none.
+func parseEnhanced(b []byte) (g wire.EnhancedGRE, lcp wire.LCP, err error) {
+	if g, err = wire.ParseEnhancedGRE(b); err == nil && len(g.Payload) > 0 {
+		lcp, err = parseLCPFrame(g.Payload)
+	}
+	return g, lcp, err
+}
+
+func pptpToken(b []byte) (wire.Token, bool) {
+	if v, err := wire.GREVersion(b); err != nil || v != 1 {
+		return wire.Token{}, false
+	}
+	g, lcp, err := parseEnhanced(b)
+	if err != nil || len(g.Payload) == 0 {
+		return wire.Token{}, false
+	}
+	tag, ok := lcpTag(lcp)
+	return tag.Token, ok
 }
 
 func (p *pptp) call(own uint16) *call {

@@ -87,6 +87,22 @@ func (s *State) proof(c wire.Carrier, client netip.Addr) *wire.Proof {
 	return &wire.Proof{At: p.At, Own: p.From == client}
 }
 
+// dropped notes that this machine's own firewall stopped a packet of a carrier. The carriers are the responders' own.
+func (s *State) dropped(c wire.Carrier, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.drops == nil {
+		s.drops = make(map[wire.Carrier]time.Time)
+	}
+	s.drops[c] = at
+}
+
+func (s *State) lastDropped(c wire.Carrier) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.drops[c]
+}
+
 // Save writes the proofs if there are new ones.
 func (s *State) Save() error {
 	s.mu.Lock()

@@ -126,6 +126,7 @@ func (s *Server) Start(ctx context.Context) error {
 	for _, r := range s.cfg.Responders {
 		r.Listen(s.host)
 	}
+	s.host.watchNIC()
 	s.unwatch = context.AfterFunc(ctx, func() { s.Close() })
 	s.tending.Go(s.tend)
 	return nil

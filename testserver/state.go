@@ -52,6 +52,7 @@ type State struct {
 	identity identity
 	proofs   map[wire.Carrier]ProofRecord
 	dirty    bool
+	drops    map[wire.Carrier]time.Time // by this machine's own firewall, since the start
 }
 
 // identity is server.json.

@@ -3,6 +3,7 @@ package testserver
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"vpncheck/probe/sock"
 	"vpncheck/probe/wire"
@@ -23,6 +24,9 @@ type CarrierStatus struct {
 	wire.CarrierState
 	Hint string // the line that would make it ready
 	From netip.Addr
+	// Dropped is when one last came as far as the network card and to no socket: this machine's own firewall stopped it. Zero if none did
+	// since the start.
+	Dropped time.Time
 }
 
 // Failure is a socket that could not be opened.
@@ -57,7 +61,7 @@ func (s *Server) Status() Status {
 		},
 	}
 	for _, c := range s.carriers(netip.Addr{}) {
-		cs := CarrierStatus{CarrierState: c}
+		cs := CarrierStatus{CarrierState: c, Dropped: s.cfg.State.lastDropped(c.Carrier)}
 		for _, family := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
 			if p, ok := s.cfg.State.recent(c.Carrier, family); ok && (cs.Proof == nil || p.At.After(cs.Proof.At)) {
 				cs.Proof, cs.From = &wire.Proof{At: p.At}, p.From
@@ -110,7 +114,7 @@ func (s *Server) carrier(c wire.Carrier, own netip.Addr) wire.CarrierState {
 	ready, err := s.host.carrier(c, own)
 	switch {
 	case ready:
-		return wire.CarrierState{Carrier: c, Ready: true, SYNs: s.host.watched(c, own)}
+		return wire.CarrierState{Carrier: c, Ready: true, SYNs: s.host.watched(c, own), NIC: !own.Is6() && s.host.atNIC(c)}
 	case err != nil:
 		why, _ := refusal(err)
 		return wire.CarrierState{Carrier: c, Why: why}

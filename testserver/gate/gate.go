@@ -233,10 +233,19 @@ type Decision struct {
 	Silent  string
 }
 
+// Knows returns the live session whose question a token is, and nil if there is none. It changes nothing and allows nothing.
+func (g *Gate) Knows(c wire.Carrier, t wire.Token) *Session {
+	s := g.session(t.Session())
+	if s == nil || !s.live(g.now()) || !s.mint.Valid(wire.Question, c, t) {
+		return nil
+	}
+	return s
+}
+
 // Admit decides about a packet and counts it. Each answer still needs Session.Spend.
 func (g *Gate) Admit(p Packet) Decision {
-	s := g.session(p.Token.Session())
-	if s == nil || !s.live(g.now()) || !s.mint.Valid(wire.Question, p.Carrier, p.Token) {
+	s := g.Knows(p.Carrier, p.Token)
+	if s == nil {
 		return Decision{Silent: SilentToken}
 	}
 	return s.admit(p)
