@@ -17,6 +17,7 @@ import (
 //	o lost out       sent, never arrived
 //	b lost back      arrived and replied, never returned
 //	s silent         arrived, and our server did not answer
+//	f firewall       arrived at the server's network card and no further
 //	k killed         came back, changed so that a client fails
 //	d damaged        arrived damaged, was not answered
 //	? blind          sent; the session ended before the server could tell
@@ -59,6 +60,8 @@ func drawnTry(c rune, flow, n int, at time.Time) Exchange {
 		e.Returned = wire.NotSeen()
 	case 's':
 		e.Replied, e.Returned, e.Silent = wire.NotSeen(), wire.NotSeen(), "budget"
+	case 'f':
+		e.Replied, e.Returned, e.Silent, e.Arrived.Where = wire.NotSeen(), wire.NotSeen(), wire.SilentFirewall, "nic"
 	case 'k':
 		e.Returned = seen(99)
 	case 'd':
@@ -142,6 +145,10 @@ func TestJudge(t *testing.T) {
 		{"back-needs-no-proof", "b,b,b,b,b,b", func(c *Circumstances) { c.Server.Carriers = nil }, BlockedBack, NoReturn},
 		{"few-answers-lost-are-not-enough", "obobob", nil, Inconclusive, NotEnoughTries},
 		{"our-own-silence-is-no-verdict", "s,s,s,s,s,s", nil, Inconclusive, NotAnswered},
+		{"the-servers-own-firewall", "f,f,f,f,f", nil, Inconclusive, ServerFirewall},
+		{"the-servers-own-firewall-needs-no-proof", "f,o,f,f,o,o", func(c *Circumstances) { c.Server.Carriers = nil }, Inconclusive, ServerFirewall},
+		{"two-at-the-network-card-are-not-enough", "f,o,f,o,o,o", nil, Inconclusive, NotAnswered},
+		{"one-that-got-further-clears-the-firewall", "f,f,s,f,f", nil, Inconclusive, NotAnswered},
 		{"damaged-on-the-way-out", "d,d,d", nil, Altered, PayloadAltered},
 		{"damaged-on-the-way-back", "k,k,k", nil, Altered, PayloadAltered},
 		{"damaged-now-and-then", "pppkppppkppppkp", nil, Passed, ""},

@@ -95,7 +95,16 @@ func (j *joined) prove() {
 	}
 }
 
-func (j *joined) run(ctx context.Context, from *sock.FakeHost) probe.Result {
+func (j *joined) run(ctx context.Context, from *sock.FakeHost) (r probe.Result) {
+	defer func() { // whatever else happens, nobody blames a firewall that there is none of
+		for _, o := range r.Observations {
+			for _, e := range o.Exchanges {
+				if e.Silent == wire.SilentFirewall && j.server.Input == nil {
+					j.Errorf("%s: the server's firewall is blamed, and there is none", e.ID)
+				}
+			}
+		}
+	}()
 	p := probe.Open(ctx, probe.Config{Net: wanderer{from, &j.moved}, Host: j.cs.Host, Access: j.cs.Access, Pin: j.cs.Pin, Build: "test"})
 	return probe.Run(ctx, p, allProbes(), nil)
 }
@@ -422,6 +431,19 @@ func TestJoinedICMP(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What the server's own firewall drops is the server's doing, on every carrier, and a network that carries it is not blamed (F01, T15).
+func TestJoinedServerFirewall(t *testing.T) {
+	join(t, nat(always), func(j *joined) {
+		j.server.Input = func(p sock.FakePacket) bool {
+			return p.Proto == 6 && p.Dst.Port() != 1723 || p.Proto == wire.IPProtoUDP && p.Dst.Port() == 8443
+		}
+		const theirs = "inconclusive server-firewall"
+		j.want(j.run(j.Context(), j.laptop), map[string]string{
+			"pptp": theirs, "gre": theirs, "ike": theirs, "natt": theirs, "esp": theirs, "ah": "altered ah-through-nat", "l2tp": theirs,
+		})
+	})
 }
 
 // What the laptop's own firewall drops is nobody else's doing (F21): the network card tells.
