@@ -1,7 +1,8 @@
 package report
 
 import (
-	"net/netip"
+	"cmp"
+	"slices"
 
 	"vpncheck/probe"
 )
@@ -42,15 +43,79 @@ type Diagnosis struct {
 	Next       string         `json:"next,omitempty"`
 }
 
-// NATs is the sheet of what translates addresses between the laptop and the server.
-type NATs struct {
-	Kind  string     `json:"kind"` // "none", "one", "double" (two private ones), "cgnat" (the provider's, RFC 6598), "unknown"
-	Local netip.Addr `json:"local,omitzero"`
-	// RouterWAN is the router's outer address in its own word; Seen is the address that the server sees.
-	RouterWAN netip.Addr `json:"router_wan,omitzero"`
-	Seen      netip.Addr `json:"seen,omitzero"`
-	// Hops are the routers on the way that answered, nearest first; the zero Addr for one that did not.
-	Hops  []netip.Addr `json:"hops,omitempty"`
-	Whose Culprit      `json:"whose,omitempty"` // the outermost NAT: "router" or "second-nat"
-	Text  string       `json:"text"`
+// Diagnose says who stopped a protocol, as far as the evidence goes; nil where nothing was stopped, or nothing decided. It is a pure function:
+// the rules of diagnosis_rules.go in their order, and the first that finds what it needs decides.
+func Diagnose(info probe.Info, f probe.Finding, o probe.Observation, c probe.Circumstances) *Diagnosis {
+	if !diagnosed(f) {
+		return nil
+	}
+	s := sceneOf(info, f, o, c)
+	for _, rule := range rules {
+		if ch, ok := rule.finds(s); ok {
+			return s.diagnosis(ch)
+		}
+	}
+	return nil
+}
+
+// diagnosed says of a finding that somebody did something: a protocol that fails, or one whose server stands in the way.
+func diagnosed(f probe.Finding) bool {
+	k := kind(f.Verdict, f.Reason)
+	return k == fails || k == expected || f.Verdict == probe.Inconclusive && (f.Reason == probe.ServerUnproven || f.Reason == probe.ServerFirewall)
+}
+
+// diagnosis puts a charge into words.
+func (s scene) diagnosis(ch charge) *Diagnosis {
+	a := s.about()
+	for k, v := range ch.args {
+		a[k] = v
+	}
+	d := &Diagnosis{
+		Culprit: accusations[ch.reason].culprit, Confidence: ch.confidence, Suspects: ch.suspects, Reason: ch.reason, Args: a,
+	}
+	if d.Culprit == CulpritUnknown {
+		d.Confidence = Possible
+	}
+	d.Sentence, d.Next = d.sentence(), d.next()
+	fa := newFacts(name(s.info.Title))
+	fa.server = s.c.Server.Address.Unmap()
+	for _, e := range append(ch.evidence, s.tally...) {
+		d.Evidence = append(d.Evidence, Note{e.Reason, e.Args, evidence(e.Reason, e.Args, fa), e.Exchanges})
+	}
+	return d
+}
+
+// diagnoseRun is the diagnosis of the failed protocol that matters most, in the order of importance (headline.go): what fails comes before what
+// is undecided, and what cannot work anywhere comes last.
+func diagnoseRun(ps []Protocol) *Diagnosis {
+	var with []Protocol
+	for _, p := range ps {
+		if p.Diagnosis != nil {
+			with = append(with, p)
+		}
+	}
+	if len(with) == 0 {
+		return nil
+	}
+	weight := map[outcome]int{fails: 0, undecided: 1, expected: 2}
+	first := slices.MinFunc(with, func(a, b Protocol) int {
+		return cmp.Or(cmp.Compare(weight[kind(a.Verdict, a.Reason)], weight[kind(b.Verdict, b.Reason)]), cmp.Compare(rank(a), rank(b)))
+	})
+	d := *first.Diagnosis
+	d.Protocol = first.ID
+	return &d
+}
+
+// counts says whether the router's own counter counted any train of the run: then it does count.
+func counts(os []probe.Observation) bool {
+	return slices.ContainsFunc(os, func(o probe.Observation) bool { return trainOf(o).left() == all })
+}
+
+// confirm makes certain what such a counter says of a train that did not leave the router.
+func (d *Diagnosis) confirm(counts bool) *Diagnosis {
+	if d != nil && d.Reason == notCountedOut && counts {
+		d.Confidence = Certain
+		d.Sentence = d.sentence()
+	}
+	return d
 }

@@ -27,6 +27,8 @@ type facts struct {
 	os        string
 	literal   string          // the server's address, if the connection string has no name
 	told      map[string]bool // hints that were told before
+	blame     Culprit         // who did it; empty where nobody asked
+	router    string          // the router's name, if it is known
 }
 
 // placeholders are all that the catalogue may use. Those that say "or empty" bring their own leading space.
@@ -57,8 +59,12 @@ type facts struct {
 //	an      "A" or "An", before the title
 //	packets "IP protocol 47 (GRE)", or "UDP from port 500": what a firewall must let in; out is what it must let out
 //	rule    " With ufw: ... .", or empty
+//	who     "your router or your internet provider", or, where it is known, who did it; Who begins a sentence
+//	ifnone  a sentence on what to do if the router has no such setting
+//	whose   a sentence on how to tell router and provider apart, or empty
 var placeholders = []string{"title", "untried", "while", "decided", "stuck", "gre", "tries", "server", "why", "hint", "vpn", "change", "after",
-	"silent", "from", "local", "portal", "port", "use", "phone", "natt", "via4500", "other", "instead", "nonipsec", "an", "packets", "rule", "open", "out"}
+	"silent", "from", "local", "portal", "port", "use", "phone", "natt", "via4500", "other", "instead", "nonipsec", "an", "packets", "rule", "open", "out",
+	"who", "Who", "ifnone", "whose"}
 
 func newFacts(title string) facts {
 	fa := facts{title: title, fill: make(map[string]string), blind: make(map[string]bool)}
@@ -77,6 +83,8 @@ func newFacts(title string) facts {
 	fa.fill["an"] = an(title)
 	fa.fill["packets"], fa.fill["out"] = title, title
 	fa.fill["other"], fa.fill["instead"], fa.fill["nonipsec"] = setting{}.other(), setting{}.instead(), setting{}.nonIPsec()
+	fa.accuse(nil, "")
+	fa.blame = ""
 	return fa
 }
 

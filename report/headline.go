@@ -177,7 +177,9 @@ func (p Protocol) facts(s setting) facts {
 	for id, title := range p.Stages {
 		info.Stages = append(info.Stages, probe.Stage{ID: id, Title: title})
 	}
-	return gather(info, f, p.Observation, s)
+	fa := gather(info, f, p.Observation, s)
+	fa.accuse(p.Diagnosis, p.Reason)
+	return fa
 }
 
 func titles(ps []Protocol) []string {

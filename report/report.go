@@ -102,13 +102,25 @@ func New(r probe.Result, probes []probe.Probe, tool Tool) Report {
 		Circumstances: r.Circumstances,
 	}
 	s := settingOf(r.Circumstances, r.Findings)
+	s.counts = counts(r.Observations)
 	for _, f := range r.Findings {
 		o := observation(r, f.Protocol)
 		out.Protocols = append(out.Protocols, protocol(known[f.Protocol], f, o, s))
 		s.tell(f, o)
 	}
+	out.Diagnosis = diagnoseRun(out.Protocols)
+	if n := findNATs(r.Circumstances, r.Observations, reasonsOf(r.Findings)...); n.Kind != "" {
+		out.NATs = &n
+	}
 	out.Notes = notes(r.Circumstances)
 	out.Summary = summarise(out.Protocols, r.Circumstances)
+	return out
+}
+
+func reasonsOf(fs []probe.Finding) (out []probe.Reason) {
+	for _, f := range fs {
+		out = append(out, f.Reason)
+	}
 	return out
 }
 
@@ -127,14 +139,16 @@ func protocol(p probe.Probe, f probe.Finding, o probe.Observation, s setting) Pr
 	if p != nil {
 		info = p.Info()
 	}
+	d := Diagnose(info, f, o, s.circumstances).confirm(s.counts)
 	fa := gather(info, f, o, s)
+	fa.accuse(d, f.Reason)
 	w := explain(f.Verdict, f.Reason, fa)
 	if stop, ok := stopWords(s.circumstances); ok && f.Reason == probe.NoSession {
 		w.Next = stop.Next
 	}
 	out := Protocol{
 		ID: f.Protocol, Title: info.Title, Verdict: f.Verdict, Reason: f.Reason, Sentence: w.Sentence, Stage: f.Stage,
-		Parts: parts(f, o, fa), Next: w.Next, Weak: weak(info, s), Observation: o,
+		Parts: parts(f, o, fa), Next: w.Next, Weak: weak(info, s), Observation: o, Diagnosis: d,
 	}
 	for _, e := range f.Because {
 		out.Because = append(out.Because, Note{e.Reason, e.Args, evidence(e.Reason, fa.visible(e.Args, e.Exchanges), fa), e.Exchanges})

@@ -14,10 +14,11 @@ type setting struct {
 	beside        map[string]outcome // how the run's protocols fared, by id
 	asked         map[string]bool    // those that were tried
 	told          map[string]bool    // what would allow a thing is told once, not with each protocol
+	counts        bool               // the router's counter did count a train of this run
 }
 
 func settingOf(c probe.Circumstances, fs []probe.Finding) setting {
-	s := setting{c, make(map[string]outcome), make(map[string]bool), make(map[string]bool)}
+	s := setting{circumstances: c, beside: make(map[string]outcome), asked: make(map[string]bool), told: make(map[string]bool)}
 	for _, f := range fs {
 		s.beside[f.Protocol] = kind(f.Verdict, f.Reason)
 		s.asked[f.Protocol] = f.Verdict != probe.Untested

@@ -40,6 +40,7 @@ func ExplainReason(r probe.Reason) (Words, bool) {
 }
 
 func explain(v probe.Verdict, r probe.Reason, fa facts) Words {
+	r = fa.plainer(r)
 	w, ok := catalogue(r)
 	if !ok {
 		w, ok = verdictWords[v]
@@ -48,7 +49,7 @@ func explain(v probe.Verdict, r probe.Reason, fa facts) Words {
 		w = Words{Short: "this report uses a word that this version does not know", Sentence: "The verdict on {title} is \"" +
 			Clean(string(v), 40) + "\", a word that this version of vpncheck does not know.", Do: "use a newer version of vpncheck"}
 	}
-	return w.better(r, fa).with(fa)
+	return w.better(r, fa).fit(r, fa).with(fa).named(fa.router)
 }
 
 // with fills the placeholders.

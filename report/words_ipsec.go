@@ -14,14 +14,14 @@ var ipsecWords = map[probe.Reason]Words{
 	},
 	probe.ESPOutDropped: {
 		Short: "the packets do not reach the server",
-		Sentence: "{title} packets do not reach the server{tries}, though such packets have reached it within the last day. Your router or your " +
-			"internet provider drops them. Plain ESP is needed only where there is no NAT: behind one, IPsec wraps it in UDP (NAT-T).",
+		Sentence: "{title} packets do not reach the server{tries}, though such packets have reached it within the last day. {Who} " +
+			"drops them. Plain ESP is needed only where there is no NAT: behind one, IPsec wraps it in UDP (NAT-T).",
 		Do:   "use a VPN with NAT-T (UDP port 4500), which needs no plain ESP",
 		Next: "Let your VPN use NAT-T (UDP port 4500), or switch on \"IPsec passthrough\" in your router.{natt}",
 	},
 	probe.ESPBackDropped: {
 		Short: "the answers do not come back",
-		Sentence: "{title} packets reach the server, but the answers do not come back{tries}. Your router or your internet provider drops them. " +
+		Sentence: "{title} packets reach the server, but the answers do not come back{tries}. {Who} drops them. " +
 			"Plain ESP is needed only where there is no NAT: behind one, IPsec wraps it in UDP (NAT-T).",
 		Do:   "use a VPN with NAT-T (UDP port 4500), which needs no plain ESP",
 		Next: "Let your VPN use NAT-T (UDP port 4500), or switch on \"IPsec passthrough\" in your router.{natt}",
@@ -34,14 +34,14 @@ var ipsecWords = map[probe.Reason]Words{
 	},
 	probe.AHOutDropped: {
 		Short: "the packets do not reach the server",
-		Sentence: "{title} packets do not reach the server{tries}, though such packets have reached it within the last day. Your router or your " +
-			"internet provider drops them. Hardly any VPN uses AH, and behind a NAT none can.",
+		Sentence: "{title} packets do not reach the server{tries}, though such packets have reached it within the last day. {Who} " +
+			"drops them. Hardly any VPN uses AH, and behind a NAT none can.",
 		Do:   "nothing, as a rule: hardly any VPN uses AH",
 		Next: "Nothing, as a rule: hardly any VPN uses AH. One that does can use ESP with NAT-T (UDP port 4500) instead.",
 	},
 	probe.AHBackDropped: {
 		Short: "the answers do not come back",
-		Sentence: "{title} packets reach the server, but the answers do not come back{tries}. Your router or your internet provider drops them. " +
+		Sentence: "{title} packets reach the server, but the answers do not come back{tries}. {Who} drops them. " +
 			"Hardly any VPN uses AH, and behind a NAT none can.",
 		Do:   "nothing, as a rule: hardly any VPN uses AH",
 		Next: "Nothing, as a rule: hardly any VPN uses AH. One that does can use ESP with NAT-T (UDP port 4500) instead.",

@@ -13,8 +13,7 @@ var networkWords = map[probe.Reason]Words{
 		Short:    "something on the way changes the packets",
 		Sentence: "{title} packets get through, but something on the way changes what is inside them{change}. A real VPN client gives up on that.",
 		Do:       "update your router's firmware; if that fails, use another VPN",
-		Next: "Update the firmware of your router, and switch off anything in it that inspects traffic. To learn whether it is the router " +
-			"or your internet provider, run the check again through a phone's hotspot.",
+		Next:     "Update the firmware of your router, and switch off anything in it that inspects traffic.{whose}",
 	},
 	probe.CallIDWrong: {
 		Short: "packets come back with a wrong call number",
@@ -36,41 +35,36 @@ var networkWords = map[probe.Reason]Words{
 	probe.TCPReset: {
 		Short: "the connection is refused on the way",
 		Sentence: "Each try to open the {title} connection (TCP port 1723) was refused at once{tries}. The server stood ready and got " +
-			"none of them, so something on the way refuses in its name: your router or your internet provider.",
-		Do: "allow PPTP (TCP port 1723) in your router's firewall",
-		Next: "Look in your router for a setting that blocks PPTP or TCP port 1723: firewall, parental control, \"VPN passthrough\". If there " +
-			"is none, ask your internet provider whether it blocks TCP port 1723.",
+			"none of them, so something on the way refuses in its name: {who}.",
+		Do:   "allow PPTP (TCP port 1723) in your router's firewall",
+		Next: "Look in your router for a setting that blocks PPTP or TCP port 1723: firewall, parental control, \"VPN passthrough\".{ifnone}",
 	},
 	probe.TCPRefused: {
 		Short: "the connection is refused on the way",
 		Sentence: "Each try to open the {title} connection (TCP port 1723) was refused by an ICMP message{tries}. The server stood ready and got " +
-			"none of them: your router or your internet provider forbids the connection.",
-		Do: "allow PPTP (TCP port 1723) in your router's firewall",
-		Next: "Look in your router for a setting that blocks PPTP or TCP port 1723: firewall, parental control, \"VPN passthrough\". If there " +
-			"is none, ask your internet provider whether it blocks TCP port 1723.",
+			"none of them: {who} forbids the connection.",
+		Do:   "allow PPTP (TCP port 1723) in your router's firewall",
+		Next: "Look in your router for a setting that blocks PPTP or TCP port 1723: firewall, parental control, \"VPN passthrough\".{ifnone}",
 	},
 	probe.TCP1723Dropped: {
 		Short: "TCP port 1723 is blocked on the way",
-		Sentence: "The {title} connection to TCP port 1723 does not reach the server{tries}, while other traffic does. Your router or your " +
-			"internet provider drops it. Many routers do so while their \"PPTP passthrough\" is off.",
-		Do: "switch on \"PPTP passthrough\" in your router",
-		Next: "Switch on \"PPTP passthrough\" (or \"VPN passthrough\") in your router. If it is on, or if there is no such setting, ask " +
-			"your internet provider whether it blocks TCP port 1723.",
+		Sentence: "The {title} connection to TCP port 1723 does not reach the server{tries}, while other traffic does. {Who} " +
+			"drops it.",
+		Do:   "switch on \"PPTP passthrough\" in your router",
+		Next: "Switch on \"PPTP passthrough\" (or \"VPN passthrough\") in your router: many routers block TCP port 1723 while it is off.{ifnone}",
 	},
 	probe.GREOutDropped: {
-		Short: "GRE packets do not reach the server",
-		Sentence: "{gre} do not reach the server{tries}, though GRE has reached it within the last day. Your router or your " +
-			"internet provider drops them.",
-		Do: "allow GRE in your router, or use {other}",
+		Short:    "GRE packets do not reach the server",
+		Sentence: "{gre} do not reach the server{tries}, though GRE has reached it within the last day. {Who} drops them.",
+		Do:       "allow GRE in your router, or use {other}",
 		Next: "Look in your router for \"PPTP passthrough\" or a firewall rule about GRE (IP protocol 47), and allow it. Mobile and shared " +
 			"connections often cannot carry GRE at all: then only a VPN without it helps, such as {instead}.",
 	},
 	probe.NoArrival: {
 		Short:    "nothing of it reaches the server",
-		Sentence: "{stuck} does not reach the server{tries}. Your router or your internet provider stops it on its way out.",
+		Sentence: "{stuck} does not reach the server{tries}. {Who} stops it on its way out.",
 		Do:       "allow {title} in your router, or ask your internet provider",
-		Next: "Look in your router for a firewall or passthrough setting that concerns {title}. To learn whether it is the router or your " +
-			"internet provider, run the check again through a phone's hotspot.",
+		Next:     "Look in your router for a firewall or passthrough setting that concerns {title}.{whose}",
 	},
 	probe.LaptopFirewall: {
 		Short:    "this laptop itself refuses to send",
@@ -105,18 +99,17 @@ var networkWords = map[probe.Reason]Words{
 	},
 	probe.GREBackDropped: {
 		Short: "the answers to GRE packets do not come back",
-		Sentence: "{gre} reach the server, but the answers do not come back{tries}. Your router or your " +
-			"internet provider drops them.",
+		Sentence: "{gre} reach the server, but the answers do not come back{tries}. {Who} " +
+			"drops them.",
 		Do: "allow GRE in your router's firewall, or use another VPN",
 		Next: "Look in your router for \"PPTP passthrough\" and for a firewall rule about GRE (IP protocol 47), and allow it. If neither helps, " +
 			"use a VPN type that needs no GRE: {instead}.",
 	},
 	probe.NoReturn: {
 		Short:    "the answers do not come back",
-		Sentence: "{stuck} reaches the server, but the answers do not come back{tries}. Your router or your internet provider stops them.",
+		Sentence: "{stuck} reaches the server, but the answers do not come back{tries}. {Who} stops them.",
 		Do:       "look in your router for a setting that concerns {title}",
-		Next: "Look in your router for a firewall or passthrough setting that concerns {title}. To learn whether it is the router or your " +
-			"internet provider, run the check again through a phone's hotspot.",
+		Next:     "Look in your router for a firewall or passthrough setting that concerns {title}.{whose}",
 	},
 	probe.LaptopDropsAnswers: {
 		Short: "this laptop itself drops the answers",
@@ -130,7 +123,7 @@ var networkWords = map[probe.Reason]Words{
 	probe.StoppedAfterN: {
 		Short: "the conversation begins well and is then cut off",
 		Sentence: "{title} begins well and stops{after}, and again on a fresh try. Something on the way lets the opening through and cuts off " +
-			"what follows: your router or your internet provider.",
+			"what follows: {who}.",
 		Do: "try another internet connection, or another VPN",
 		Next: "Run the check again through a phone's hotspot. If {title} works there, the router or the internet provider here cuts it off: update the " +
 			"router's firmware, look in it for limits or inspection of traffic, then ask the provider.",

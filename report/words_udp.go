@@ -5,24 +5,21 @@ import "vpncheck/probe"
 // udpWords explain what becomes of a UDP port, and of places in the NAT that somebody else holds. The port is told by the evidence.
 var udpWords = map[probe.Reason]Words{
 	probe.UDPPortDropped: {
-		Short: "{port} is blocked on the way",
-		Sentence: "{title} does not reach the server on {port}{tries}, while other traffic does. Your router or your internet provider drops " +
-			"it.{use}",
-		Do: "allow {port} in your router, or ask your internet provider",
+		Short:    "{port} is blocked on the way",
+		Sentence: "{title} does not reach the server on {port}{tries}, while other traffic does. {Who} drops it.{use}",
+		Do:       "allow {port} in your router, or ask your internet provider",
 	},
 	probe.UDPPortBackDropped: {
-		Short: "the answers from {port} do not come back",
-		Sentence: "{title} reaches the server on {port}, but the answers do not come back{tries}. Your router or your internet provider drops " +
-			"them.{use}",
-		Do: "allow {port} in your router, or ask your internet provider",
+		Short:    "the answers from {port} do not come back",
+		Sentence: "{title} reaches the server on {port}, but the answers do not come back{tries}. {Who} drops them.{use}",
+		Do:       "allow {port} in your router, or ask your internet provider",
 	},
 	probe.UDPRefused: {
 		Short: "{port} is refused on the way",
 		Sentence: "{title} packets to {port} were refused by an ICMP message{tries}. The server stood ready and got none of them, so something " +
-			"on the way refuses in its name: your router or your internet provider.{use}",
-		Do: "look in your router for a VPN server or a rule that holds {port}",
-		Next: "Look in your router for a VPN server of its own and for a firewall rule about {port}, and switch off what holds it. If there is " +
-			"none, ask your internet provider.{via4500}",
+			"on the way refuses in its name: {who}.{use}",
+		Do:   "look in your router for a VPN server or a rule that holds {port}",
+		Next: "Look in your router for a VPN server of its own and for a firewall rule about {port}, and switch off what holds it.{ifnone}{via4500}",
 	},
 	probe.ZeroChecksum: {
 		Short: "UDP packets without a checksum are dropped",
@@ -60,9 +57,8 @@ var portWords = map[int]struct {
 		use:   " Nearly all IPsec VPNs (IKEv2, L2TP/IPsec) begin on this port.",
 		phone: " A phone's Wi-Fi calling counts too.",
 		Words: Words{
-			Do: "switch on \"IPsec passthrough\" in your router",
-			Next: "Switch on \"IPsec passthrough\" (or \"VPN passthrough\") in your router: many routers block UDP port 500 while it is off. If there " +
-				"is no such setting, ask your internet provider whether it blocks UDP port 500.{via4500}",
+			Do:   "switch on \"IPsec passthrough\" in your router",
+			Next: "Switch on \"IPsec passthrough\" (or \"VPN passthrough\") in your router: many routers block UDP port 500 while it is off.{ifnone}{via4500}",
 		},
 	},
 	4500: {
@@ -70,8 +66,8 @@ var portWords = map[int]struct {
 		phone: " A phone's Wi-Fi calling counts too.",
 		Words: Words{
 			Do: "allow UDP port 4500 in your router, or use OpenVPN or WireGuard",
-			Next: "Look in your router for a firewall or passthrough setting about IPsec or UDP port 4500, and allow it. If there is none, ask your " +
-				"internet provider, or use a VPN of another kind, such as {nonipsec}.",
+			Next: "Look in your router for a firewall or passthrough setting about IPsec or UDP port 4500, and allow it.{ifnone} " +
+				"Or use a VPN of another kind, such as {nonipsec}.",
 		},
 	},
 	1701: {
@@ -79,7 +75,7 @@ var portWords = map[int]struct {
 		Words: Words{
 			Do: "nothing for L2TP/IPsec; else switch on \"L2TP passthrough\"",
 			Next: "Nothing, if yours is L2TP/IPsec, as in Windows, macOS and phones. If it is L2TP without IPsec, switch on \"L2TP passthrough\" (or " +
-				"\"VPN passthrough\") in your router, or ask your internet provider whether it blocks UDP port 1701.",
+				"\"VPN passthrough\") in your router.{ifnone}",
 		},
 	},
 }
@@ -87,9 +83,8 @@ var portWords = map[int]struct {
 // ikeAltered are better words where what was changed is IKE on UDP port 500: there the culprit is known, and there is a way round it.
 var ikeAltered = map[probe.Reason]Words{
 	probe.PayloadAltered: {
-		Do: "switch off the \"IPsec ALG\" or \"IPsec passthrough\" in your router",
-		Next: "Look in your router for an \"IPsec ALG\" or \"IPsec passthrough\" and switch it off, then update the firmware. To learn whether it is " +
-			"the router or your internet provider, run the check again through a phone's hotspot.{via4500}",
+		Do:   "switch off the \"IPsec ALG\" or \"IPsec passthrough\" in your router",
+		Next: "Look in your router for an \"IPsec ALG\" or \"IPsec passthrough\" and switch it off, then update the firmware.{whose}{via4500}",
 	},
 }
 
