@@ -55,7 +55,7 @@ func (s scene) about() args {
 			}
 		}
 	}
-	if r := routerName(s.c); r != "" {
+	if r := RouterName(s.c); r != "" {
 		a["router"] = r
 	}
 	return a
@@ -247,9 +247,9 @@ func gateway(c probe.Circumstances) *witness.Router {
 	return r
 }
 
-// routerName is what the router calls itself, "FRITZ!Box 7590", if that looks like a name. It is the router's own word, and stands in
+// RouterName is what the router calls itself, "FRITZ!Box 7590", if that looks like a name. It is the router's own word, and stands in
 // sentences.
-func routerName(c probe.Circumstances) string {
+func RouterName(c probe.Circumstances) string {
 	r := gateway(c)
 	if r == nil {
 		return ""

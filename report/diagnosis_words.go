@@ -295,6 +295,18 @@ func (d Diagnosis) accuses(a args) string {
 	return "most likely " + who(d.Culprit, a.text("router", 40)) + " " + act
 }
 
+// Who names the culprit and how sure that is, "your router (certain)", or says who it may be.
+func (d Diagnosis) Who() string {
+	a := args(d.Args)
+	switch {
+	case d.Culprit == CulpritUnknown && len(d.Suspects) > 1:
+		return either(d.Suspects, a.text("router", 40)) + "; what was seen does not tell which"
+	case d.Culprit == CulpritUnknown:
+		return "not known"
+	}
+	return who(d.Culprit, a.text("router", 40)) + " (" + Clean(string(d.Confidence), 20) + ")"
+}
+
 // either lists suspects: "your router or your internet provider".
 func either(suspects []Culprit, router string) string {
 	var names []string
@@ -334,7 +346,7 @@ func (d Diagnosis) next() string {
 	case slices.Contains(d.Suspects, CulpritServer):
 		return "Run it once from another internet connection, your phone's hotspot for example: if " + title + " reaches the server from there, it is not the server."
 	case slices.Contains(d.Suspects, CulpritRouter):
-		return "Run it once through your phone's hotspot: if " + title + " fails there too, it is not your router."
+		return "Run it once through your phone's hotspot: if " + title + " works there, begin with your router; if it fails there too, it is hardly your router alone."
 	}
 	return "Read this to your internet provider's help desk."
 }

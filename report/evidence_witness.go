@@ -141,7 +141,7 @@ func sayUneven(a args, _ facts) string {
 func sayTooEarly(a args, _ facts) string {
 	ago := "less than ten minutes ago"
 	if n, ok := a.number("minutes"); ok && n > 0 {
-		ago = count(n, "minute", "minutes") + " ago"
+		ago = "less than " + count(n, "minute", "minutes") + " ago"
 	}
 	return "Too early to trust: a setting of the router was changed " + ago + ", and the router may still act by the old one. Restart it, or wait " +
 		"ten minutes (600 seconds) without any VPN, and run the check again."

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"vpncheck/probe"
+	"vpncheck/probe/witness"
 )
 
 // notes are what is to be said of the run as a whole.
@@ -30,6 +31,16 @@ func notes(c probe.Circumstances) []Note {
 		}
 		add(r, args{"local": local.String(), "public": public.String()})
 	}
+	if o := c.Server.Others; o != nil && o.Count > 0 {
+		a := args{"count": o.Count}
+		if ago := c.Control.Started.Sub(o.Last); !o.Last.IsZero() && !c.Control.Started.IsZero() && ago > -time.Minute && ago < memory {
+			a["minutes"] = int(max(ago, 0)/time.Minute) + 1
+		}
+		add(probe.EvOthers, a)
+	}
+	for _, fw := range forwards(c) {
+		add(probe.EvForward, args{"proto": fw.Proto, "port": int(fw.External), "to": fw.To.Unmap().String()})
+	}
 	if c.Control.UDPFiltered() {
 		add(probe.UDPFiltered, args{"sent": len(c.Control.UDP)})
 	}
@@ -42,6 +53,23 @@ func notes(c probe.Circumstances) []Note {
 	}
 	if sent, lost := loss(c.Control); lost > 0 && !c.Control.UDPFiltered() {
 		add(probe.LossSeen, args{"lost": lost, "sent": sent})
+	}
+	return out
+}
+
+// maxForwards is how many forwardings of the router are told.
+const maxForwards = 8
+
+// forwards are those of the router that lead VPN ports to another device than this laptop (F32).
+func forwards(c probe.Circumstances) (out []witness.Forward) {
+	r := gateway(c)
+	if r == nil {
+		return nil
+	}
+	for _, fw := range r.Forwards {
+		if len(out) < maxForwards && fw.To.IsValid() && fw.To.Unmap() != c.Laptop.Local.Unmap() {
+			out = append(out, fw)
+		}
 	}
 	return out
 }

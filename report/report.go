@@ -153,6 +153,9 @@ func protocol(p probe.Probe, f probe.Finding, o probe.Observation, s setting) Pr
 	for _, e := range f.Because {
 		out.Because = append(out.Because, Note{e.Reason, e.Args, evidence(e.Reason, fa.visible(e.Args, e.Exchanges), fa), e.Exchanges})
 	}
+	if e, ok := tooEarly(info, f, s.circumstances); ok {
+		out.Because = append(out.Because, Note{e.Reason, e.Args, evidence(e.Reason, e.Args, fa), e.Exchanges})
+	}
 	out.Remarks = remarks(f.Reason, out.Because)
 	if len(info.Stages) > 0 {
 		out.Stages = make(map[string]string)

@@ -67,7 +67,7 @@ func (fa *facts) at(port float64) {
 }
 
 // remarkable is the evidence that people should read even where the protocol works.
-var remarkable = []probe.Reason{probe.EvStandsIn, probe.EvLater, probe.EvNATFound, probe.EvUneven, probe.EvPace}
+var remarkable = []probe.Reason{probe.EvStandsIn, probe.EvLater, probe.EvNATFound, probe.EvUneven, probe.EvPace, probe.EvTooEarly}
 
 func remarks(r probe.Reason, because []Note) []string {
 	var out []string

@@ -29,6 +29,8 @@ type page struct {
 	words map[string]bool // those of the glossary that were used
 	// explained are the protocols whose reason and advice stand on the page in full.
 	explained []report.Protocol
+	// remarked are the remarks that stand on the page, by the protocol that has them first.
+	remarked map[string]string
 }
 
 func newPage(w io.Writer, o Options) *page {
@@ -36,7 +38,7 @@ func newPage(w io.Writer, o Options) *page {
 	if width <= 0 {
 		width = defaultWidth
 	}
-	return &page{w: w, width: max(width, minWidth), color: o.Color, words: make(map[string]bool)}
+	return &page{w: w, width: max(width, minWidth), color: o.Color, words: make(map[string]bool), remarked: make(map[string]string)}
 }
 
 // blank leaves a line free.

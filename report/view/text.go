@@ -32,17 +32,19 @@ func Text(w io.Writer, r report.Report, o Options) error {
 	} else {
 		for _, x := range r.Protocols {
 			p.blank()
-			p.protocol(x, o)
+			p.protocol(x, r, o)
 			if o.Verbose {
 				p.because(x)
+				p.evidence(x)
 				p.exchanges(r, x)
 			}
 		}
-		p.notes(slices.DeleteFunc(slices.Clone(r.Notes), func(n report.Note) bool {
+		p.notes(sheet(r.NATs, slices.DeleteFunc(slices.Clone(r.Notes), func(n report.Note) bool {
 			return report.EndsRun(n.Reason) && slices.ContainsFunc(p.explained, func(x report.Protocol) bool { return x.Reason == n.Reason })
-		}))
+		})))
 	}
 	if o.Verbose {
+		p.way(r.NATs)
 		p.control(r)
 	}
 	if !o.Verbose {
@@ -64,6 +66,7 @@ func (p *page) summary(r report.Report) {
 	if r.Summary.Advice != "" {
 		p.para(0, 0, "What to do:", r.Summary.Advice, color.Bold)
 	}
+	p.whoDidIt(r.Diagnosis)
 }
 
 // nothing says that one reason kept the whole run from trying anything: then there is but one thing to say.
@@ -91,19 +94,18 @@ func (p *page) notTried(r report.Report) {
 		p.verdict(x)
 	}
 	if len(r.Notes) > 1 {
-		p.notes(r.Notes[1:])
+		p.notes(sheet(r.NATs, r.Notes[1:]))
 	}
 }
 
 // protocol tells in full what does not work. What works takes few lines.
-func (p *page) protocol(x report.Protocol, o Options) {
+func (p *page) protocol(x report.Protocol, r report.Report, o Options) {
 	p.verdict(x)
 	if x.Verdict != probe.Passed || x.Reason != "" || o.Verbose {
 		p.why(x, o)
 	}
-	for _, text := range x.Remarks {
-		p.para(2, 2, "Note:", text, color.Bold)
-	}
+	p.who(x, r, o)
+	p.remarks(x, o)
 	p.weak(x)
 	p.parts(x, o)
 	p.translation(x, o)
@@ -208,7 +210,10 @@ func (p *page) foot(r report.Report) {
 	if l.Local.IsValid() {
 		add("laptop %s", l.Local)
 	}
-	if l.Gateway.IsValid() {
+	switch router := report.RouterName(r.Circumstances); {
+	case l.Gateway.IsValid() && router != "":
+		add("router %s (%s)", l.Gateway, router)
+	case l.Gateway.IsValid():
 		add("router %s", l.Gateway)
 	}
 	if !r.Started.IsZero() {
