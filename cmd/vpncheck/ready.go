@@ -23,6 +23,7 @@ type location struct {
 	host    string
 	warning string
 	vpn     []string // what looks like a VPN at work here
+	peers   []string // other servers that this one tests
 }
 
 // whereabouts is what the administrator advertises, or one of the addresses that are listened on, a public one if there is any.
@@ -196,16 +197,18 @@ func tellReady(w io.Writer, o view.Options, st testserver.Status, p location, ex
 		}
 	}
 	l.print("\n")
-	l.para(`"Proven" means that a packet of that kind has reached this server in the last 24 hours. Until then silence is not blamed on ` +
-		`anybody's router: run the line below once from a place where it works, best from another provider than the customer's.`)
-	l.print("\n")
 	l.para("This address should be one that no real VPN uses: a customer's router may keep what a test leaves behind for ten minutes.")
 	if len(p.vpn) > 0 {
 		l.print("\n")
 		l.para("Warning: this machine seems to have a VPN of its own: " + report.Clean(strings.Join(p.vpn, "; "), 300) + ". Give vpncheck an address " +
 			"of its own with --listen, or another machine: each can take the other's packets, and a test can stop a customer's real VPN for ten minutes.")
 	}
+	tellOwners(l, st)
 	tellFirewalls(l, st)
+	if len(p.peers) > 0 {
+		l.print("\n")
+		l.para("Testing in a few seconds, and every hour: " + strings.Join(p.peers, ", ") + ". That proves those servers, not this one.")
+	}
 	if p.warning != "" {
 		l.print("\n")
 		l.para("Warning: " + p.warning)
@@ -220,6 +223,7 @@ func tellReady(w io.Writer, o view.Options, st testserver.Status, p location, ex
 		l.print("\n")
 		l.para("The line is valid until " + when + ".")
 	}
+	tellUnproven(l, st, link)
 	l.print("\nRun this on the laptop (it is a secret, like a password):\n\n  sudo vpncheck run '" + link.String() + "'\n")
 	return l.err
 }
@@ -282,6 +286,52 @@ func linkPorts(links []netip.AddrPort) string {
 	return strings.Join(out, ", ")
 }
 
+// tellUnproven says what has not been proven of late, and how to prove it: the exact lines.
+func tellUnproven(l *lines, st testserver.Status, link wire.ConnString) {
+	var unproven []wire.Carrier
+	for _, c := range st.Carriers {
+		if c.Ready && c.Proof == nil {
+			unproven = append(unproven, c.Carrier)
+		}
+	}
+	if len(unproven) == 0 {
+		return
+	}
+	what := carrierList(unproven)
+	if len(unproven) == len(st.Carriers) {
+		what = "nothing at all"
+	}
+	l.print("\n")
+	l.para("Not proven yet: " + what + ". Until a packet of a kind has reached this server, within 24 hours, from anyone, silence is not blamed on " +
+		"anybody's router. To prove it, run this on a machine outside, best at another provider than this one and the customer's:")
+	l.print("\n  sudo vpncheck run --prove '" + link.String() + "'\n\n")
+	l.para("Or let another vpncheck server test this one every hour: \"serve --peer\" there, with the same string.")
+}
+
+// tellOwners says who else at this machine takes a carrier's packets (F26).
+func tellOwners(l *lines, st testserver.Status) {
+	by := make(map[string][]wire.Carrier)
+	var order []string
+	for _, c := range st.Carriers {
+		for _, o := range c.Owners {
+			if by[o] == nil {
+				order = append(order, o)
+			}
+			by[o] = append(by[o], c.Carrier)
+		}
+	}
+	if len(order) == 0 {
+		return
+	}
+	var all []string
+	for _, o := range order {
+		all = append(all, carrierList(by[o])+": "+report.Clean(o, 80))
+	}
+	l.print("\n")
+	l.para("Warning: others on this machine take or answer some packets as well. " + strings.Join(all, "; ") + ". What they answer looks like an " +
+		"impostor's. Stop them, or give vpncheck another machine.")
+}
+
 // readiness is a carrier's state in words.
 func readiness(c testserver.CarrierStatus) string {
 	if !c.Ready {
@@ -290,7 +340,18 @@ func readiness(c testserver.CarrierStatus) string {
 	if c.Proof == nil {
 		return "ready, not proven yet"
 	}
-	return fmt.Sprintf("ready, proven by %s at %s", c.From, c.Proof.At.Local().Format("2006-01-02 15:04"))
+	return fmt.Sprintf("ready, proven by %s %s", c.From, ago(time.Since(c.Proof.At)))
+}
+
+// ago is how long ago something was, rounded as people say it.
+func ago(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return "just now"
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d minutes ago", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%d hours ago", int(d.Round(time.Hour).Hours()))
 }
 
 // plainly says what was refused without the names of system calls.

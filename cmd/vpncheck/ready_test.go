@@ -59,23 +59,30 @@ func TestTellReady(t *testing.T) {
 	gre := testserver.CarrierStatus{CarrierState: wire.CarrierState{Carrier: wire.CarrierGRE, Why: refused}, Hint: hint}
 	pptp := testserver.CarrierStatus{CarrierState: wire.CarrierState{Carrier: wire.CarrierPPTP, Why: "TCP 1723 is held by pptpd (pid 812)"}}
 	udp := testserver.CarrierStatus{CarrierState: wire.CarrierState{Carrier: wire.CarrierControl, Ready: true,
-		Proof: &wire.Proof{At: time.Now()}}, From: netip.MustParseAddr("203.0.113.77")}
+		Proof: &wire.Proof{At: time.Now().Add(-5*time.Hour + time.Minute)}}, From: netip.MustParseAddr("203.0.113.77")}
+	esp := testserver.CarrierStatus{CarrierState: wire.CarrierState{Carrier: wire.CarrierESP, Ready: true, Owners: []string{"the kernel's IPsec"}}}
+	ah := testserver.CarrierStatus{CarrierState: wire.CarrierState{Carrier: wire.CarrierAH, Ready: true, Owners: []string{"the kernel's IPsec"}}}
 	st := testserver.Status{
 		Links:    []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:443"), netip.MustParseAddrPort("[::]:443")},
-		Carriers: []testserver.CarrierStatus{udp, pptp, gre},
+		Carriers: []testserver.CarrierStatus{udp, pptp, gre, esp, ah},
 		Failures: []testserver.Failure{{What: "IP protocol 47", Why: refused, Hint: hint}, {What: "TCP 8443", Why: "TCP 8443 is held by caddy (pid 7)"}},
 	}
 	link := wire.ConnString{Host: "10.0.0.5", Access: make([]byte, 16)}
 	var out strings.Builder
-	err := tellReady(&out, view.Options{Width: 120}, st, location{"10.0.0.5", "10.0.0.5 is a private address: customers cannot reach this; pass --advertise", []string{"charon is running (pid 7)"}}, time.Time{}, link)
+	err := tellReady(&out, view.Options{Width: 1000}, st, location{
+		host: "10.0.0.5", warning: "10.0.0.5 is a private address: customers cannot reach this; pass --advertise",
+		vpn: []string{"charon is running (pid 7)"}, peers: []string{"paris.example"},
+	}, time.Time{}, link)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"ready on TCP 443 (how the laptop and this server talk)\n", "Both firewalls", "  TCP:                  443\n", "ready, proven by 203.0.113.77 at ", "not ready: TCP 1723 is held by pptpd (pid 812)\n",
+		"ready on TCP 443 (how the laptop and this server talk)\n", "Both firewalls", "  TCP:                  443\n", "ready, proven by 203.0.113.77 5 hours ago (UDP", "not ready: TCP 1723 is held by pptpd (pid 812)\n",
 		"not ready: opening a raw socket for IP protocol 47 is not allowed\n", "\n  " + hint + "\n", "TCP 8443 is held by caddy",
 		"customers cannot reach this; pass --advertise", "no real VPN uses",
 		"a VPN of its own: charon is running (pid 7).",
+		"Not proven yet: ESP (IP protocol 50) and AH (IP protocol 51). ", "\n  sudo vpncheck run --prove '" + link.String() + "'\n", "serve --peer",
+		"every hour: paris.example. That", "as well. ESP (IP protocol 50) and AH (IP protocol 51): the kernel's IPsec.",
 	} {
 		if strings.Count(out.String(), want) != 1 {
 			t.Errorf("got %d times %q, want it once, in:\n%s", strings.Count(out.String(), want), want, out.String())
@@ -138,6 +145,17 @@ func TestStateDir(t *testing.T) {
 	for _, tt := range tests {
 		if got := stateDir(func(k string) string { return tt.env[k] }, tt.uid); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestAgo(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "just now", time.Minute: "just now", 5*time.Minute + 59*time.Second: "5 minutes ago", 119 * time.Minute: "119 minutes ago",
+		2*time.Hour + 31*time.Minute: "3 hours ago", 23 * time.Hour: "23 hours ago",
+	} {
+		if got := ago(d); got != want {
+			t.Errorf("%v: got %q, want %q", d, got, want)
 		}
 	}
 }

@@ -125,6 +125,9 @@ func serve(ctx context.Context, f serveFlags, out, errs io.Writer) error {
 		return err
 	}
 	place.vpn = sock.Tunnels()
+	for _, c := range others {
+		place.peers = append(place.peers, c.Host)
+	}
 	if err := tellReady(out, looks(out), server.Status(), place, cfg.State.AccessExpires(), link); err != nil {
 		return err
 	}
