@@ -57,6 +57,7 @@ type listener struct {
 	carriers []wire.Carrier
 	err      error
 	link     bool
+	page     bool
 	syns     wire.Carrier // watched for SYNs
 }
 

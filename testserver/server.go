@@ -34,6 +34,7 @@ type Config struct {
 	LinkPorts   []uint16 // TCP
 	ControlPort uint16   // UDP
 	PPTPPort    uint16   // TCP; only tests change it, a helper in a router knows but 1723
+	PagePort    uint16   // TCP, of the signed page; 0 is none
 	Responders  []Responder
 	State       *State
 	Limits      gate.Limits
@@ -127,6 +128,7 @@ func (s *Server) Start(ctx context.Context) error {
 		r.Listen(s.host)
 	}
 	s.host.watchNIC()
+	s.listenPage()
 	s.unwatch = context.AfterFunc(ctx, func() { s.Close() })
 	s.tending.Go(s.tend)
 	return nil

@@ -15,6 +15,7 @@ type Status struct {
 	Control  uint16           // the UDP port of the control
 	Carriers []CarrierStatus
 	Failures []Failure
+	Page     PageStatus
 	Sessions int // now
 	Counters Counters
 }
@@ -73,6 +74,7 @@ func (s *Server) Status() Status {
 		st.Carriers = append(st.Carriers, cs)
 	}
 	st.Links, st.Failures = h.listening()
+	st.Page = h.pageStatus()
 	return st
 }
 
@@ -90,13 +92,33 @@ func (h *Host) listening() (links []netip.AddrPort, failures []Failure) {
 		}
 	}
 	for _, l := range h.opened {
-		if l.err == nil || open[l.what] && l.local.Addr() == netip.IPv6Unspecified() {
+		if l.err == nil || l.page || open[l.what] && l.local.Addr() == netip.IPv6Unspecified() {
 			continue
 		}
 		why, hint := refusal(l.err)
 		failures = append(failures, Failure{What: l.what, Local: l.local, Why: why, Hint: hint})
 	}
 	return links, failures
+}
+
+func (h *Host) pageStatus() (st PageStatus) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range h.opened {
+		if !l.page {
+			continue
+		}
+		st.Asked = true
+		if l.err == nil {
+			st.Ready = true
+		} else if st.Why == "" {
+			st.Why, _ = refusal(l.err)
+		}
+	}
+	if st.Ready {
+		st.Why = ""
+	}
+	return st
 }
 
 // carriers says of every carrier whether it is heard on own, or for the zero Addr, on any address.
