@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"runtime"
 
 	"vpncheck/probe"
@@ -27,27 +26,30 @@ func lookAround(n sock.Net) func(netip.Addr) probe.LaptopFacts {
 	}
 }
 
-// signIn says whether a sign-in page stands before the internet, and where one signs in. A web server of its own on the VPN server is none:
-// whoever catches all web pages answers also for an address at which nobody can be.
-func signIn(ctx context.Context, host string) (string, bool) {
-	if a, err := netip.ParseAddr(host); err == nil && a.Is6() {
-		host = "[" + host + "]"
-	}
-	nowhere := make(chan witness.Sign, 1)
-	go func() { nowhere <- witness.Portal(ctx, "http://"+nobody(true).String()+"/", "") }()
-	server := witness.Portal(ctx, (&url.URL{Scheme: "http", Host: host, Path: "/"}).String(), "")
-	if !server.Portal {
-		return "", false
-	}
-	if server.Status == http.StatusNetworkAuthenticationRequired {
+// signIn returns what says whether a sign-in page stands before the internet, and where one signs in. Where the server's own page answers, with
+// the signature of the key that has the pin, there is none. Another web server on the VPN server is none either: whoever catches all web pages
+// answers also for an address at which nobody can be.
+func signIn(pin [20]byte) func(context.Context, string) (string, bool) {
+	return func(ctx context.Context, host string) (string, bool) {
+		if a, err := netip.ParseAddr(host); err == nil && a.Is6() {
+			host = "[" + host + "]"
+		}
+		nowhere := make(chan witness.Sign, 1)
+		go func() { nowhere <- witness.Portal(ctx, "http://"+nobody(true).String()+"/", "") }()
+		server := witness.ServerPage(ctx, host, pin)
+		if server.Genuine || !server.Portal {
+			return "", false
+		}
+		if server.Status == http.StatusNetworkAuthenticationRequired {
+			return server.Location, true
+		}
+		proof := <-nowhere
+		if !proof.Looked {
+			return "", false
+		}
+		if server.Location == "" {
+			return proof.Location, true
+		}
 		return server.Location, true
 	}
-	proof := <-nowhere
-	if !proof.Looked {
-		return "", false
-	}
-	if server.Location == "" {
-		return proof.Location, true
-	}
-	return server.Location, true
 }

@@ -190,6 +190,12 @@ func tellReady(w io.Writer, o view.Options, st testserver.Status, p location, ex
 			hints = append(hints, f.Hint)
 		}
 	}
+	switch {
+	case st.Page.Ready:
+		l.field("Page", "ready on TCP 80 (by its signature a sign-in page is told from this server)")
+	case st.Page.Asked:
+		l.field("Page", "none: "+plainly(st.Page.Why)+" (a sign-in page is harder to recognise without; nothing else depends on it)")
+	}
 	for _, hint := range hints {
 		if hint != "" && !told[hint] {
 			l.print("\nTo make it ready:\n  " + hint + "\n") // unbroken: it is to be copied
@@ -258,6 +264,9 @@ func tellFirewalls(l *lines, st testserver.Status) {
 		case wire.CarrierAH:
 			ip = append(ip, "51 (AH)")
 		}
+	}
+	if st.Page.Ready {
+		tcp = append(tcp, "80 (the page; not needed)")
 	}
 	l.print("\n")
 	l.para("Both firewalls, this machine's and its provider's, must let in" + missing + ":")

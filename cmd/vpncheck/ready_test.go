@@ -68,6 +68,7 @@ func TestTellReady(t *testing.T) {
 		Failures: []testserver.Failure{{What: "IP protocol 47", Why: refused, Hint: hint}, {What: "TCP 8443", Why: "TCP 8443 is held by caddy (pid 7)"}},
 	}
 	link := wire.ConnString{Host: "10.0.0.5", Access: make([]byte, 16)}
+	st.Page = testserver.PageStatus{Asked: true, Why: "TCP 80 is held by nginx (pid 9)"}
 	var out strings.Builder
 	err := tellReady(&out, view.Options{Width: 1000}, st, location{
 		host: "10.0.0.5", warning: "10.0.0.5 is a private address: customers cannot reach this; pass --advertise",
@@ -79,6 +80,7 @@ func TestTellReady(t *testing.T) {
 	for _, want := range []string{
 		"ready on TCP 443 (how the laptop and this server talk)\n", "Both firewalls", "  TCP:                  443\n", "ready, proven by 203.0.113.77 5 hours ago (UDP", "not ready: TCP 1723 is held by pptpd (pid 812)\n",
 		"not ready: opening a raw socket for IP protocol 47 is not allowed\n", "\n  " + hint + "\n", "TCP 8443 is held by caddy",
+		"  Page:                 none: TCP 80 is held by nginx (pid 9) (",
 		"customers cannot reach this; pass --advertise", "no real VPN uses",
 		"a VPN of its own: charon is running (pid 7).",
 		"Not proven yet: ESP (IP protocol 50) and AH (IP protocol 51). ", "\n  sudo vpncheck run --prove '" + link.String() + "'\n", "serve --peer",

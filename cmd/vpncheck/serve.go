@@ -36,6 +36,7 @@ type serveFlags struct {
 	newToken    bool
 	readyFile   string
 	peer        []string
+	noPage      bool
 	verbose     bool
 }
 
@@ -48,7 +49,8 @@ func newServe() *cobra.Command {
 prints the one line to run on the laptop.
 
 It needs root, or: sudo setcap cap_net_raw,cap_net_bind_service+ep vpncheck. To a stranger it is silent: it answers only those who
-have its connection string.
+have its connection string. But for one small page on TCP port 80, the same for everybody: by its signature "run" knows the server from a
+hotel's sign-in page. --no-page leaves it out.
 
 Two servers can test each other, so that each knows what arrives there: with --peer, each gets the other's connection string. That is a secret, and
 other users of this machine see command lines: better give it in a file, --peer @FILE, or in the environment variable ` + peerEnv + `.
@@ -76,6 +78,7 @@ address would suffer from it.`,
 	fl.StringVar(&f.advertise, "advertise", "", "the `host` name or address that customers reach this server by (default its own public address)")
 	fl.DurationVar(&f.tokenValid, "token-valid", 0, "the connection string expires after this `duration`, 0 for never (default: as before; at first never)")
 	fl.StringArrayVar(&f.peer, "peer", nil, "test the way to another server, now and every hour, so that it knows what arrives: its connection `string`, or @FILE (repeatable)")
+	fl.BoolVar(&f.noPage, "no-page", false, "show no page on TCP port 80")
 	fl.BoolVar(&f.newToken, "new-token", false, "make a new connection string; the earlier ones expire")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "say what happens, on standard error")
 	fl.StringVar(&f.readyFile, "ready-file", "", "write the connection string to this `file` when ready")
@@ -156,6 +159,9 @@ func (f serveFlags) config(errs io.Writer) (testserver.Config, error) {
 	cfg.Addresses = listen
 	if cfg.LinkPorts, err = f.ports(); err != nil {
 		return cfg, err
+	}
+	if !f.noPage && !slices.Contains(cfg.LinkPorts, wire.PagePort) {
+		cfg.PagePort = wire.PagePort
 	}
 	if f.tokenValid < 0 {
 		return cfg, wrongUsage("0 is for a connection string that stays valid", "--token-valid %s lies in the past", f.tokenValid)
