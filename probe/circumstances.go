@@ -74,6 +74,8 @@ type NoSessionFacts struct {
 	Reason Reason         `json:"reason"`
 	Args   map[string]any `json:"args,omitempty"`
 	Tried  []Attempt      `json:"tried,omitempty"`
+	// Page says that the server's own page on TCP port 80 answered, and bore its signature: it is up, and web pages get through.
+	Page bool `json:"page,omitempty"`
 }
 
 // An Attempt is one try to reach the server for a session.

@@ -91,9 +91,12 @@ func (p *Path) noSession(ctx context.Context, cfg Config, tried []Attempt) *NoSe
 		// The portal is asked even if the time for the session is over.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 		defer cancel()
-		if signIn, yes := cfg.Portal(ctx, cfg.Host); yes {
+		switch s := cfg.Portal(ctx, cfg.Host); {
+		case s.Portal:
 			n.Reason = CaptivePortal
-			n.Args["sign_in"] = signIn
+			n.Args["sign_in"] = s.Location
+		case s.Genuine:
+			n.Page = true
 		}
 	}
 	return n

@@ -123,5 +123,6 @@ const (
 	EvTooEarly  Reason = "too-early"   // args: minutes: a setting was changed just now, and the router may still act by the old one
 	EvOthers    Reason = "others"      // args: count, minutes: other runs behind the same public address
 	EvNATs      Reason = "nats"        // the NAT sheet of the run
+	EvPage      Reason = "page"        // the server's page on TCP port 80 answered with its signature, while there was no session
 	EvWhy       Reason = "why"         // args: why, hint: what the system or the server said
 )

@@ -29,8 +29,9 @@ type Config struct {
 	Prove  bool // come only to show that packets arrive
 	// Look gathers what the laptop knows of itself towards an address; nil looks at nothing.
 	Look func(server netip.Addr) LaptopFacts
-	// Portal asks, with plain HTTP, whether somebody answers in the server's place, and where one signs in; nil asks nothing.
-	Portal func(ctx context.Context, host string) (signIn string, portal bool)
+	// Portal asks, with plain HTTP, whether somebody answers in the server's place, and where one signs in, or whether the server itself does;
+	// nil asks nothing.
+	Portal func(ctx context.Context, host string) witness.Sign
 	// Router asks the laptop's gateway about itself, if it is set.
 	Router witness.RouterAsker
 	// Deep plays more rounds: 30 small ones of each deciding part, and three of full size.

@@ -45,6 +45,7 @@ var evidenceWords = map[probe.Reason]func(a args, fa facts) string{
 	probe.EvSendErr:   saySendErr,
 	probe.EvVoid:      sayVoid,
 	probe.EvSilent:    saySilent,
+	probe.EvPage:      sayPage,
 	probe.EvWhy:       sayWhy,
 	probe.OutageSeen:  sayOutage,
 	probe.LossSeen:    sayLoss,
@@ -58,6 +59,11 @@ func (fa facts) head(a args) string {
 		return capital(fa.stage(id)) + ": "
 	}
 	return capital(fa.title) + ": "
+}
+
+func sayPage(args, facts) string {
+	return "The test server itself answered on TCP port 80, with its signature: it is up, web pages get through, and no sign-in page stands in the " +
+		"way. What stops the session stops it on its own TCP ports, 443 and 8443 as a rule: a firewall there or here, or vpncheck's port taken by another program."
 }
 
 func sayTries(a args, fa facts) string {

@@ -20,6 +20,9 @@ func notes(c probe.Circumstances) []Note {
 	}
 	if n := c.NoSession; n != nil {
 		add(n.Reason, n.Args)
+		if n.Page {
+			add(probe.EvPage, nil)
+		}
 	}
 	if s := c.Stop; s != nil {
 		add(s.Reason, s.Args)

@@ -117,6 +117,7 @@ var argsOf = map[probe.Reason]map[string]any{
 	probe.EvSendErr:   {"error": "sendmsg: operation not permitted"},
 	probe.EvVoid:      {"tries": 3, "seconds": 1.2},
 	probe.EvSilent:    {"why": "token", "count": 8},
+	probe.EvPage:      {},
 	probe.EvWhy:       {"why": "no raw sockets", "hint": "use sudo"},
 	probe.OutageSeen:  {"count": 2, "seconds": 1.5},
 	probe.LossSeen:    {"lost": 3, "sent": 46},

@@ -13,11 +13,13 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"vpncheck/probe"
 	"vpncheck/probe/sock"
+	"vpncheck/probe/witness"
 	"vpncheck/report"
 )
 
@@ -62,8 +64,13 @@ func TestJoinedNoSession(t *testing.T) {
 		{"not-tls", nil, notTLS, probe.NotTLS, false},
 		{"portal", nil, func(j *joined, cfg *probe.Config) {
 			intercepted(j, cfg)
-			cfg.Portal = func(context.Context, string) (string, bool) { return "http://portal.example/login", true }
+			cfg.Portal = func(context.Context, string) witness.Sign {
+				return witness.Sign{Portal: true, Location: "http://portal.example/login"}
+			}
 		}, probe.CaptivePortal, true},
+		{"its-own-page", unheard, func(_ *joined, cfg *probe.Config) {
+			cfg.Portal = func(context.Context, string) witness.Sign { return witness.Sign{Genuine: true} }
+		}, probe.NoAnswer, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			route := c.route
@@ -91,6 +98,10 @@ func TestJoinedNoSession(t *testing.T) {
 					}
 				}
 				rep := report.New(r, allProbes(), report.Tool{Name: "vpncheck"})
+				page := slices.ContainsFunc(rep.Notes, func(n report.Note) bool { return n.Reason == probe.EvPage })
+				if page != (c.name == "its-own-page") {
+					t.Errorf("got notes %+v", rep.Notes)
+				}
 				if code := rep.ExitCode(); code != exitUndecided {
 					t.Errorf("got exit status %d, want %d", code, exitUndecided)
 				}

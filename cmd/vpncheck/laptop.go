@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/netip"
@@ -29,27 +30,20 @@ func lookAround(n sock.Net) func(netip.Addr) probe.LaptopFacts {
 // signIn returns what says whether a sign-in page stands before the internet, and where one signs in. Where the server's own page answers, with
 // the signature of the key that has the pin, there is none. Another web server on the VPN server is none either: whoever catches all web pages
 // answers also for an address at which nobody can be.
-func signIn(pin [20]byte) func(context.Context, string) (string, bool) {
-	return func(ctx context.Context, host string) (string, bool) {
+func signIn(pin [20]byte) func(context.Context, string) witness.Sign {
+	return func(ctx context.Context, host string) witness.Sign {
 		if a, err := netip.ParseAddr(host); err == nil && a.Is6() {
 			host = "[" + host + "]"
 		}
 		nowhere := make(chan witness.Sign, 1)
 		go func() { nowhere <- witness.Portal(ctx, "http://"+nobody(true).String()+"/", "") }()
 		server := witness.ServerPage(ctx, host, pin)
-		if server.Genuine || !server.Portal {
-			return "", false
-		}
-		if server.Status == http.StatusNetworkAuthenticationRequired {
-			return server.Location, true
+		if !server.Portal || server.Status == http.StatusNetworkAuthenticationRequired {
+			return server
 		}
 		proof := <-nowhere
-		if !proof.Looked {
-			return "", false
-		}
-		if server.Location == "" {
-			return proof.Location, true
-		}
-		return server.Location, true
+		server.Portal = proof.Looked
+		server.Location = cmp.Or(server.Location, proof.Location)
+		return server
 	}
 }

@@ -24,7 +24,8 @@ import (
 )
 
 // TestStrangersInLab sends a running server what strangers send, over real sockets, and looks at every packet that comes back. There may be
-// none but TCP's own segments without payload, the kernel's ICMP, and on the ports of the side channel a TLS alert or a plain 404.
+// none but TCP's own segments without payload, the kernel's ICMP, on the ports of the side channel a TLS alert or a plain 404, and on port 80 the
+// page.
 func TestStrangersInLab(t *testing.T) {
 	if err := netlab.Available(); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -45,6 +46,7 @@ func TestStrangersInLab(t *testing.T) {
 		s.packets(to)
 		s.pptp(to)
 		s.web(to)
+		s.page(to)
 	}
 	s.end()
 	proofs := end()
@@ -208,6 +210,21 @@ func (s *stranger) web(to netip.Addr) {
 	}
 }
 
+// page checks that TCP port 80 shows everybody the same small page, or says that it does not understand.
+func (s *stranger) page(to netip.Addr) {
+	for text, want := range map[string]string{
+		"":                            "",
+		"GET /x HTTP/1.1\r\n\r\n":     "HTTP/1.1 200 OK\r\n",
+		"POST / HTTP/1.1\r\n\r\n":     "HTTP/1.1 405 ",
+		strings.Repeat("\xff", 1<<16): "HTTP/1.1 400 ",
+		"GET /?challenge=" + strings.Repeat("0", 32) + " HTTP/1.1\r\n\r\n": "HTTP/1.1 200 OK\r\n",
+	} {
+		if got := s.talk(to, wire.PagePort, []byte(text)); !strings.HasPrefix(string(got), want) || len(got) > 1000 || want == "" && len(got) > 0 {
+			s.Errorf("a stranger who said %.40q on TCP 80 was answered %q, want %q", text, got, want)
+		}
+	}
+}
+
 // capture begins to look at every packet that comes to the neighbour.
 func (s *stranger) capture() {
 	for _, family := range []string{"ip4", "ip6"} {
@@ -241,7 +258,7 @@ func (s *stranger) look(c *net.IPConn, proto int) {
 		}
 		s.segments.Add(1)
 		port, header := binary.BigEndian.Uint16(b), int(b[12]>>4)*4
-		if n > header && port != 443 && port != 8443 {
+		if n > header && port != 443 && port != 8443 && port != wire.PagePort {
 			s.Errorf("a TCP segment from port %d carries %x", port, b[header:n])
 		}
 	}
