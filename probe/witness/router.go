@@ -8,6 +8,7 @@ import (
 
 // A Router is what the laptop's gateway says of itself, over UPnP (Internet Gateway Device 1 and 2) and NAT-PMP (RFC 6886). Everything in
 // it is the gateway's own word, cleaned for a terminal and cut. It is only read: nothing is ever asked to be mapped.
+// Address and Gateways are known also where the rest is not.
 type Router struct {
 	Look
 	Address  netip.Addr `json:"address,omitzero"`  // the gateway that was asked
@@ -25,7 +26,8 @@ type Router struct {
 	// Uptime is how long its connection has been up; zero if it does not say.
 	Uptime time.Duration `json:"uptime_ns,omitempty"`
 
-	// Forwards are its port mappings that touch a VPN's port, or all ports: replies go to To instead (F32).
+	// Forwards are its port mappings that touch a VPN's port, or all ports: what comes there goes to To instead (F32), the laptop itself
+	// perhaps. Those for one far end only are left out, and at most 64 are read.
 	Forwards    []Forward `json:"forwards,omitempty"`
 	ForwardsWhy string    `json:"forwards_why,omitempty"` // why they are not known
 	// Counts says that its packet counters can be read.
