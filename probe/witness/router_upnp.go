@@ -137,7 +137,7 @@ type line struct {
 // lines returns a device's connections, the best first. All of them are on the gateway itself. The error says why there is none.
 func (a *routerAsker) lines(root *goupnp.RootDevice) (out []line, err error) {
 	var all []line
-	visit(&root.Device, nil, func(l line) { all = append(all, l) })
+	eachService(&root.Device, nil, func(l line) { all = append(all, l) })
 	err = errors.New("it describes no connection to the outside")
 	for _, kind := range connections {
 		for _, l := range all {
@@ -163,8 +163,8 @@ func (a *routerAsker) ownsService(s *goupnp.Service) bool {
 	return s != nil && s.ControlURL.Ok && a.owns(&s.ControlURL.URL)
 }
 
-// visit calls f for each service of a device and of those inside it, with the common interface that it belongs to.
-func visit(d *goupnp.Device, common *goupnp.Service, f func(line)) {
+// eachService calls f for each service of a device and of those inside it, with the common interface that it belongs to.
+func eachService(d *goupnp.Device, common *goupnp.Service, f func(line)) {
 	for i := range d.Services {
 		if d.Services[i].ServiceType == commonInterface {
 			common = &d.Services[i]
@@ -174,7 +174,7 @@ func visit(d *goupnp.Device, common *goupnp.Service, f func(line)) {
 		f(line{connection: &d.Services[i], common: common})
 	}
 	for i := range d.Devices {
-		visit(&d.Devices[i], common, f)
+		eachService(&d.Devices[i], common, f)
 	}
 }
 
