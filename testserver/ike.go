@@ -19,7 +19,7 @@ type ike struct{}
 func (ike) Carriers() []wire.Carrier { return []wire.Carrier{wire.CarrierIKE} }
 
 func (ike) Listen(h *Host) {
-	h.UDP(wire.IKEPort, func(c sock.Conn, s wire.Sighting) { ikePacket(h, c, s) }, wire.CarrierIKE)
+	h.UDP(wire.IKEPort, func(c sock.Conn, s wire.Sighting) { ikePacket(h, c, s) }, wire.CarrierIKE, wire.CarrierRandom)
 	h.NIC(wire.IPProtoUDP, wire.IKEPort, wire.CarrierIKE, ikeToken)
 }
 
@@ -29,6 +29,9 @@ func ikeToken(b []byte) (wire.Token, bool) {
 }
 
 func ikePacket(h *Host, c sock.Conn, arrived wire.Sighting) {
+	if h.random(c, arrived) {
+		return
+	}
 	h.Arrived(arrived, wire.CarrierIKE)
 	q, err := parseIKE(wire.CarrierIKE, arrived, arrived.Bytes)
 	if err != nil {

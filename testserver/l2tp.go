@@ -43,7 +43,7 @@ func (p *l2tp) Carriers() []wire.Carrier { return []wire.Carrier{wire.CarrierL2T
 
 func (p *l2tp) Listen(h *Host) {
 	p.h = h
-	h.UDP(wire.L2TPPort, p.datagram, wire.CarrierL2TP)
+	h.UDP(wire.L2TPPort, p.datagram, wire.CarrierL2TP, wire.CarrierRandom)
 	h.NIC(wire.IPProtoUDP, wire.L2TPPort, wire.CarrierL2TP, l2tpToken)
 }
 
@@ -71,6 +71,9 @@ func l2tpTag(m wire.L2TP) (wire.Tag, error) {
 }
 
 func (p *l2tp) datagram(conn sock.Conn, arrived wire.Sighting) {
+	if p.h.random(conn, arrived) {
+		return
+	}
 	p.h.Arrived(arrived, wire.CarrierL2TP)
 	m, err := wire.ParseL2TP(arrived.Bytes)
 	switch {

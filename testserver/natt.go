@@ -14,7 +14,7 @@ type natt struct{ tunnels *espTunnels }
 func (*natt) Carriers() []wire.Carrier { return []wire.Carrier{wire.CarrierNATT} }
 
 func (n *natt) Listen(h *Host) {
-	h.UDP(wire.NATTPort, func(c sock.Conn, s wire.Sighting) { n.datagram(h, c, s) }, wire.CarrierNATT)
+	h.UDP(wire.NATTPort, func(c sock.Conn, s wire.Sighting) { n.datagram(h, c, s) }, wire.CarrierNATT, wire.CarrierRandom)
 	h.NIC(wire.IPProtoUDP, wire.NATTPort, wire.CarrierNATT, nattToken)
 }
 
@@ -30,6 +30,9 @@ func nattToken(b []byte) (wire.Token, bool) {
 }
 
 func (n *natt) datagram(h *Host, c sock.Conn, arrived wire.Sighting) {
+	if h.random(c, arrived) {
+		return
+	}
 	h.Arrived(arrived, wire.CarrierNATT)
 	switch kind, _ := wire.NATTKind(arrived.Bytes); kind {
 	case wire.NATTIKE:

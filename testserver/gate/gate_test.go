@@ -61,6 +61,31 @@ func (e *end) spend(to netip.Addr, octets int, want string) {
 	}
 }
 
+// Knowing a token takes nothing away: the packet is still admitted afterwards, once.
+func TestKnows(t *testing.T) {
+	e := open(t, Limits{})
+	p := e.question(home, 1)
+	for range 3 {
+		if e.gate.Knows(p.Carrier, p.Token) != e.s {
+			t.Error("got an unknown token, want a session's")
+		}
+	}
+	e.admit(p, "")
+	for name, known := range map[string]*Session{
+		"answer":        e.gate.Knows(p.Carrier, e.s.Token(p.Carrier, 1)),
+		"other-carrier": e.gate.Knows(wire.CarrierRandom, p.Token),
+		"zero":          e.gate.Knows(p.Carrier, wire.Token{}),
+	} {
+		if known != nil {
+			t.Errorf("%s: known", name)
+		}
+	}
+	e.s.Close()
+	if e.gate.Knows(p.Carrier, p.Token) != nil {
+		t.Error("the token of a closed session is known")
+	}
+}
+
 func TestAdmitOnlyValidTokens(t *testing.T) {
 	e := open(t, Limits{})
 	other, _ := e.gate.Open(home)
