@@ -19,10 +19,25 @@ type Circumstances struct {
 	Router *witness.Router `json:"router,omitempty"`
 	// Changed is how long before the run a setting of the router was changed, as the person said (T26); zero if none was.
 	Changed time.Duration `json:"changed_ns,omitempty"`
+	// Over is when the last conversation had ended. What the line does to the witnesses that are asked afterwards is no part of the
+	// conversations' circumstances.
+	Over time.Time `json:"over,omitzero"`
 	// Stop is set if no verdict can be given, or if the run ended before its time.
 	Stop *Stop `json:"stop,omitempty"`
 	// NoSession is set if the server could not be reached at all.
 	NoSession *NoSessionFacts `json:"no_session,omitempty"`
+}
+
+// during are the circumstances as they were while the conversations were held.
+func (c Circumstances) during() Circumstances {
+	if c.Over.IsZero() {
+		return c
+	}
+	c.Control = c.Control.until(c.Over)
+	if c.Stop != nil && c.Stop.At.After(c.Over) {
+		c.Stop = nil
+	}
+	return c
 }
 
 // ServerFacts is what the server told when the session opened, and its last word on each carrier.

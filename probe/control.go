@@ -192,3 +192,20 @@ func (c Control) burst(leg []Beat) time.Duration {
 	}
 	return time.Duration(mean * float64(c.Every))
 }
+
+// until is the control as it stood at a time: what was then still to be answered is left out.
+func (c Control) until(t time.Time) Control {
+	late := c.late()
+	stood := func(leg []Beat) (out []Beat) {
+		for _, b := range leg {
+			at := c.Started.Add(b.At)
+			answered := b.RTT > 0 && !at.Add(b.RTT).After(t)
+			if answered || at.Add(late).Before(t) {
+				out = append(out, b)
+			}
+		}
+		return out
+	}
+	c.UDP, c.TLS = stood(c.UDP), stood(c.TLS)
+	return c
+}

@@ -10,7 +10,8 @@ import (
 // Judge is the law, written once: a pure function of plain data, so that an old report can be judged again. It never says blocked
 // unless the server looked and saw nothing, or answered and nothing came; docs/design.md has the law in words.
 func Judge(p Probe, o Observation, c Circumstances) Finding {
-	info := p.Info()
+	info, afterwards := p.Info(), c.Control
+	c = c.during()
 	f := Finding{Protocol: info.ID, Because: []Evidence{}}
 	if reason, evidence, ok := untested(o, c); ok {
 		f.Verdict, f.Reason, f.Because = Untested, reason, evidence
@@ -26,6 +27,10 @@ func Judge(p Probe, o Observation, c Circumstances) Finding {
 		if part.ID == decider.ID {
 			f.Verdict, f.Reason, f.Stage, f.Because = w.verdict, w.reason, stage.ID, w.because
 		}
+	}
+	if _, ok := asksRandom(p, f); ok {
+		reason, because := inspected(o, f.Verdict, afterwards)
+		f.Reason, f.Because = cmp.Or(reason, f.Reason), append(f.Because, because...)
 	}
 	f.Because = append(f.Because, standsIn(info, o, decider)...)
 	if w, ok := p.(Witness); ok {

@@ -76,6 +76,13 @@ func (p *Path) stop(r Reason, args map[string]any) {
 	}
 }
 
+// over notes that the last conversation has ended.
+func (p *Path) over() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.facts.Over = time.Now()
+}
+
 // stopped says whether the run has ended before its time.
 func (p *Path) stopped() bool {
 	p.mu.Lock()

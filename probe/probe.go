@@ -108,6 +108,9 @@ type Observation struct {
 	// Strangers are packets that came in the server's name on this protocol and carried no answer of it.
 	Strangers []wire.Sighting `json:"strangers,omitempty"`
 	Refused   *Refusal        `json:"refused,omitempty"`
+	// Random are random octets to the same port, and more openings beside them: asked after every conversation of the run, where the port
+	// seems blocked (F12).
+	Random []Exchange `json:"random,omitempty"`
 	// Hops and Train are what the witnesses found that are asked once something did not pass. They decide nothing; they tell who did it.
 	Hops  []Hop  `json:"hops,omitempty"`
 	Train *Train `json:"train,omitempty"`

@@ -20,19 +20,22 @@ const (
 	AHOutDropped   Reason = "ah-out-dropped"
 	UDPPortDropped Reason = "udp-port-dropped"
 	UDPRefused     Reason = "udp-refused"
-	ZeroChecksum   Reason = "udp-zero-checksum-dropped"
-	ESPAfterIKE    Reason = "esp-after-ike" // cold ESP dies, warm ESP passes
-	NoArrival      Reason = "no-arrival"
-	LaptopFirewall Reason = "laptop-firewall"
+	// The port is open to random octets and shut to the protocol's opening: something looks into the packets (F12).
+	UDPContentDropped Reason = "udp-content-dropped"
+	ZeroChecksum      Reason = "udp-zero-checksum-dropped"
+	ESPAfterIKE       Reason = "esp-after-ike" // cold ESP dies, warm ESP passes
+	NoArrival         Reason = "no-arrival"
+	LaptopFirewall    Reason = "laptop-firewall"
 	// blocked-back
-	NoPPTPHelper       Reason = "no-pptp-helper"
-	SecondNATNoHelper  Reason = "second-nat-without-helper"
-	GREBackDropped     Reason = "gre-back-dropped"
-	ESPBackDropped     Reason = "esp-back-dropped"
-	AHBackDropped      Reason = "ah-back-dropped"
-	UDPPortBackDropped Reason = "udp-port-back-dropped"
-	NoReturn           Reason = "no-return"
-	LaptopDropsAnswers Reason = "laptop-drops-answers"
+	NoPPTPHelper          Reason = "no-pptp-helper"
+	SecondNATNoHelper     Reason = "second-nat-without-helper"
+	GREBackDropped        Reason = "gre-back-dropped"
+	ESPBackDropped        Reason = "esp-back-dropped"
+	AHBackDropped         Reason = "ah-back-dropped"
+	UDPPortBackDropped    Reason = "udp-port-back-dropped"
+	UDPContentBackDropped Reason = "udp-content-back-dropped" // random octets from that port come back
+	NoReturn              Reason = "no-return"
+	LaptopDropsAnswers    Reason = "laptop-drops-answers"
 	// stalled
 	StoppedAfterN Reason = "stopped-after-n"
 	// hijacked
@@ -117,7 +120,7 @@ const (
 	EvForward   Reason = "forward"     // args: proto, port, to: the router sends what comes for that port elsewhere (F32)
 	EvCloud     Reason = "cloud"       // args: name, carrier, cannot (bool)
 	EvOwner     Reason = "owner"       // args: carrier, owner: a program or module at the server that takes the packets as well
-	EvRandom    Reason = "random"      // args: port, asked, returned, arrived: random octets to the same port
+	EvRandom    Reason = "random"      // args: port, asked, returned, arrived: random octets to the same port; openings, openings_arrived, openings_returned: real ones at that time; content (bool): only these are lost
 	EvPace      Reason = "pace"        // args: asked, returned: at one packet a second
 	EvUneven    Reason = "uneven-loss" // args: lost, tries, control_lost, control: the protocol loses more than the control
 	EvTooEarly  Reason = "too-early"   // args: minutes: a setting was changed just now, and the router may still act by the old one

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vpncheck/probe/sock"
@@ -59,7 +60,8 @@ type run struct {
 	on      func(Event)
 	started time.Time
 
-	telling sync.Mutex // events come one at a time
+	over    atomic.Bool // nothing more is to be asked
+	telling sync.Mutex  // events come one at a time
 
 	mu      sync.Mutex
 	obs     []*Observation
@@ -95,6 +97,10 @@ func (r *run) hold(ctx context.Context) {
 		})
 	}
 	all.Wait()
+	r.path.over()
+	r.random(ctx)
+	r.over.Store(true)
+	r.tell()
 }
 
 // controlSocket opens the UDP leg; without it TLS beats alone.
@@ -151,8 +157,12 @@ func (r *run) tell() {
 		if r.obs[i] == nil || r.told[info.ID] || slices.ContainsFunc(info.With, r.missing) {
 			continue
 		}
+		f := Judge(p, *r.obs[i], c)
+		if _, more := asksRandom(p, f); more && !r.over.Load() && !r.path.prove {
+			continue // its reason is still to be had
+		}
 		r.told[info.ID] = true
-		ready = append(ready, Judge(p, *r.obs[i], c))
+		ready = append(ready, f)
 	}
 	r.mu.Unlock()
 	for _, f := range ready {

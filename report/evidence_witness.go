@@ -114,15 +114,24 @@ func sayOwner(a args, _ facts) string {
 }
 
 func sayRandom(a args, _ facts) string {
-	asked, returned := a.count("asked"), a.count("returned")
+	asked, arrived, returned := a.count("asked"), a.count("arrived"), a.count("returned")
 	to := ""
 	if n := a.count("port"); n > 0 {
 		to = fmt.Sprintf(" to UDP port %.0f", n)
 	}
-	if returned > 0 {
-		return fmt.Sprintf("Random octets%s pass%s, while the real opening does not: something looks inside the packets.", to, of(returned, asked))
+	fared := fmt.Sprintf("Random octets%s: of %.0f, %.0f arrived at the server and %s came back", to, asked, arrived,
+		count(returned, "answer", "answers"))
+	if n := a.count("openings"); n > 0 {
+		fared += fmt.Sprintf("; of %.0f genuine openings at that time, %.0f arrived and %s came back", n, a.count("openings_arrived"),
+			count(a.count("openings_returned"), "answer", "answers"))
 	}
-	return fmt.Sprintf("Random octets%s fare no better%s: it is not what is in the packets.", to, of(returned, asked))
+	switch {
+	case a.yes("content"):
+		return fared + ". Something looks inside the packets."
+	case arrived == 0 && returned == 0:
+		return fared + ". It is not what is in the packets."
+	}
+	return fared + ". That does not tell why."
 }
 
 func sayPace(a args, _ facts) string {

@@ -137,7 +137,7 @@ var argsOf = map[probe.Reason]map[string]any{
 	probe.EvForward:   {"proto": "UDP", "port": 500, "to": "192.168.1.77"},
 	probe.EvCloud:     {"name": "Microsoft Azure", "carrier": "gre", "cannot": true},
 	probe.EvOwner:     {"carrier": "esp", "owner": "esp4 (kernel)"},
-	probe.EvRandom:    {"port": 500, "asked": 5, "returned": 5, "arrived": 5},
+	probe.EvRandom:    {"port": 500, "asked": 5, "returned": 5, "arrived": 5, "openings": 5, "openings_arrived": 0, "openings_returned": 0, "content": true},
 	probe.EvPace:      {"asked": 6, "returned": 6},
 	probe.EvUneven:    {"lost": 6, "tries": 12, "control_lost": 1, "control": 60},
 	probe.EvTooEarly:  {"minutes": 3},

@@ -14,6 +14,20 @@ var udpWords = map[probe.Reason]Words{
 		Sentence: "{title} reaches the server on {port}, but the answers do not come back{tries}. {Who} drops them.{use}",
 		Do:       "allow {port} in your router, or ask your internet provider",
 	},
+	probe.UDPContentDropped: {
+		Short: "something looks into packets to {port} and drops these",
+		Sentence: "{title} does not reach the server on {port}{tries}, while random data of the same size to the same port does. So the port is open, " +
+			"and something on the way looks into the packets and drops those of {title} (deep packet inspection, DPI).",
+		Do:   "use a VPN over TCP port 443 (SSTP, OpenVPN), or ask who runs the network",
+		Next: inspectedNext,
+	},
+	probe.UDPContentBackDropped: {
+		Short: "something looks into answers from {port} and drops these",
+		Sentence: "{title} reaches the server on {port}, and its answers do not come back{tries}, while random data of the same size from the same port " +
+			"does. So the port is open, and something on the way looks into the packets and drops those of {title} (deep packet inspection, DPI).",
+		Do:   "use a VPN over TCP port 443 (SSTP, OpenVPN), or ask who runs the network",
+		Next: inspectedNext,
+	},
 	probe.UDPRefused: {
 		Short: "{port} is refused on the way",
 		Sentence: "{title} packets to {port} were refused by an ICMP message{tries}. The server stood ready and got none of them, so something " +
@@ -47,6 +61,11 @@ var udpWords = map[probe.Reason]Words{
 			"for a \"static port\" rule or an IPsec setting, and switch it off.",
 	},
 }
+
+// inspectedNext is what helps where packets are dropped for what is in them: no setting about a port.
+const inspectedNext = "No setting about a port helps against this. Use a VPN that looks like ordinary web traffic, such as SSTP or OpenVPN over TCP port " +
+	"443, or ask who runs the network whether VPNs are allowed: a company, a hotel, a school, the internet provider. If the router is your own, " +
+	"look in it for \"application control\" or \"parental control\" first. To learn whether it is this network, run the check again through a phone's hotspot."
 
 // A port's own words: what the port is for, and what to do where it is blocked.
 var portWords = map[int]struct {
@@ -93,6 +112,9 @@ func (w Words) better(r probe.Reason, fa facts) Words {
 	switch {
 	case r == probe.UDPPortDropped, r == probe.UDPPortBackDropped:
 		w = w.over(portWords[fa.port].Words)
+	case fa.port == 1701 && (r == probe.UDPContentDropped || r == probe.UDPContentBackDropped):
+		w.Do = "nothing for L2TP/IPsec; else use a VPN over TCP port 443 (SSTP, OpenVPN)"
+		w.Next = "Nothing, if yours is L2TP/IPsec, as in Windows, macOS and phones: there L2TP is hidden. Else: " + w.Next
 	case fa.port == 500:
 		w = w.over(ikeAltered[r])
 	case r == probe.StateClash && fa.title == "AH" && fa.behindNAT:
