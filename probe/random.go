@@ -132,7 +132,8 @@ func readRandom(s wire.Sighting) (wire.Tag, bool) {
 	return tag, err == nil
 }
 
-// asksRandom says whether a finding is a block of a UDP port that random octets may tell more of, and of which port.
+// asksRandom says whether a finding is a block of a UDP port that random octets may tell more of, and of which port. Of a conversation that
+// began and then stopped they tell nothing: they would have to be as many as it had packets.
 func asksRandom(p Probe, f Finding) (withRandom, bool) {
 	of, ok := p.(opener)
 	if !ok {
@@ -140,7 +141,7 @@ func asksRandom(p Probe, f Finding) (withRandom, bool) {
 	}
 	port := p.Info().Stages[0].Port
 	switch {
-	case f.Reason == UDPPortDropped, f.Reason == UDPPortBackDropped, f.Verdict == Stalled:
+	case f.Reason == UDPPortDropped, f.Reason == UDPPortBackDropped:
 		return withRandom{of, port}, port != 0
 	}
 	return withRandom{}, false
