@@ -1,19 +1,16 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"vpncheck/probe"
 	"vpncheck/report"
 	"vpncheck/testserver/netlab"
 )
@@ -21,9 +18,10 @@ import (
 // demoFlags are those of "vpncheck demo", each called as its flag.
 type demoFlags struct {
 	runFlags
-	router string
-	list   bool
-	all    bool
+	routers []string
+	list    bool
+	all     bool
+	repeat  int
 }
 
 func newDemo() *cobra.Command {
@@ -36,24 +34,29 @@ It runs "vpncheck serve" and "vpncheck run" in it, and compares what they say wi
 
 It needs Linux, and either root or a system that allows user namespaces. Nothing outside is changed, and nothing remains.
 
+With --all it tries every router, and counts. --repeat does so several times over, and ends with two tables: which verdicts were
+expected and which came, and who it was and who was named.
+
 Exit status:
-  0    every verdict is the expected one
+  0    every verdict is the expected one, and nobody was blamed who did not do it
   1    could not run
   2    wrong usage, or a file that cannot be read or written
-  3    a verdict is not the expected one
+  3    a verdict is not the expected one, or the wrong one was blamed
   130  interrupted`,
 		Example: `  vpncheck demo
   vpncheck demo --router double-nat -o report.json
-  vpncheck demo --all`,
+  vpncheck demo --all
+  vpncheck demo --all --repeat 5`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.demo(cmd) },
 	}
 	f.outputFlags.add(cmd)
 	f.addOnly(cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&f.router, "router", "linux", "the `name` of the router between laptop and server")
+	fl.StringSliceVar(&f.routers, "router", []string{"linux"}, "the `name` of the router between laptop and server; with --all of those to try, NAME,NAME")
 	fl.BoolVar(&f.list, "list", false, "list the routers")
-	fl.BoolVar(&f.all, "all", false, "try all routers, and show what was said against what was expected")
+	fl.BoolVar(&f.all, "all", false, "try all routers, and show what was said against what is true")
+	fl.IntVar(&f.repeat, "repeat", 0, "with --all: try each of them so `many` times, and count how often what was said")
 	cmd.RegisterFlagCompletionFunc("router", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var out []string
 		for _, r := range netlab.Routers() {
@@ -69,9 +72,9 @@ func (f *demoFlags) demo(cmd *cobra.Command) error {
 	if f.list {
 		return listRouters(out)
 	}
-	router, ok := netlab.Find(f.router)
-	if !ok {
-		return wrongUsage("see them all with: vpncheck demo --list", "there is no router %.40q", f.router)
+	routers, err := f.chosen(cmd.Flags().Changed("router"))
+	if err != nil {
+		return err
 	}
 	if err := f.checkGiven(cmd); err != nil {
 		return err
@@ -79,8 +82,8 @@ func (f *demoFlags) demo(cmd *cobra.Command) error {
 	if err := f.checkFamily(); err != nil {
 		return err
 	}
-	if f.all && (f.family == "6" || f.timeout != 0 || cmd.Flags().Changed("router") || len(f.output) > 0 || f.events != "" || f.format != "text" || f.verbose) {
-		return wrongUsage("for a report, choose one router with --router", "--all goes only with --only")
+	if f.all && (f.family == "6" || f.timeout != 0 || len(f.output) > 0 || f.events != "" || f.format != "text" || f.verbose) {
+		return wrongUsage("for a report, choose one router with --router", "--all goes only with --only, --router and --repeat")
 	}
 	if err := f.check(); err != nil {
 		return err
@@ -95,9 +98,30 @@ func (f *demoFlags) demo(cmd *cobra.Command) error {
 	ctx, stop := interruptible(cmd.Context())
 	defer stop()
 	if f.all {
-		return f.matrix(ctx, out, errs)
+		return f.matrix(ctx, routers, out, errs)
 	}
-	return f.one(ctx, router, out, errs)
+	return f.one(ctx, routers[0], out, errs)
+}
+
+// chosen returns the routers to try.
+func (f *demoFlags) chosen(given bool) ([]netlab.Router, error) {
+	switch {
+	case f.repeat < 0 || f.repeat > 0 && !f.all:
+		return nil, wrongUsage("give it as --all --repeat 5", "--repeat counts, and only with --all")
+	case f.all && !given:
+		return netlab.Routers(), nil
+	case !f.all && len(f.routers) != 1:
+		return nil, wrongUsage("to try several, add --all", "a report is of one router")
+	}
+	var out []netlab.Router
+	for _, name := range f.routers {
+		r, ok := netlab.Find(name)
+		if !ok {
+			return nil, wrongUsage("see them all with: vpncheck demo --list", "there is no router %.40q", name)
+		}
+		out = append(out, r)
+	}
+	return out, nil
 }
 
 func listRouters(w io.Writer) error {
@@ -189,58 +213,17 @@ func fork(r netlab.Router) string {
 // compare shows what was expected against what was said, and returns the exit status.
 func compare(w io.Writer, r netlab.Router, rep report.Report, along []string) int {
 	code := 0
+	l := &lines{w: w, width: looks(w).Width}
 	fmt.Fprintf(w, "\nWhat is true of this router, and what vpncheck said:\n")
 	for _, p := range rep.Protocols {
 		if slices.Contains(along, p.ID) {
 			continue
 		}
 		c := compared(r, p)
-		if !c.right {
+		if c.wrong() {
 			code = exitNotAll
 		}
-		said := "said the same"
-		if !c.right {
-			said = "said " + c.said + ": WRONG"
-		}
-		fmt.Fprintf(w, "  %-8s expected %s; %s\n", p.Name(), c.expected, said)
+		l.wrap(fmt.Sprintf("  %-8s ", p.Name()), 11, c.sentence())
 	}
 	return code
-}
-
-// A comparison is what was said of one protocol, against what is true of the router.
-type comparison struct {
-	said, expected string
-	right          bool
-}
-
-// compared takes a protocol that the router's table does not name for wrong: nothing goes unchecked.
-func compared(r netlab.Router, p report.Protocol) comparison {
-	said := words(string(p.Verdict), string(p.Reason))
-	e, ok := r.Expect[p.ID]
-	if !ok {
-		return comparison{said, "nothing: not in its table", false}
-	}
-	expected := words(e.Verdict, e.Reason)
-	return comparison{said, expected, said == expected}
-}
-
-// words are a verdict and its reason; passed needs none.
-func words(verdict, reason string) string {
-	return strings.TrimSuffix(verdict+" "+reason, " ")
-}
-
-func (c comparison) String() string {
-	if c.right {
-		return c.said
-	}
-	return fmt.Sprintf("WRONG: said %s, expected %s", c.said, c.expected)
-}
-
-// short is the cell of the matrix.
-func (c comparison) short(v probe.Verdict) string {
-	text := cmp.Or(short[v], report.Clean(string(v), 12))
-	if !c.right {
-		text += "!"
-	}
-	return text
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // sideBySide is how many labs are up at once: they mostly wait.
-const sideBySide = 6
+const sideBySide = 10
 
 // A row is what became of one router.
 type row struct {
@@ -28,34 +28,37 @@ type row struct {
 	cut    bool // the user ended the demo before it was done
 }
 
-// matrix tries all routers.
-func (f *demoFlags) matrix(ctx context.Context, out, errs io.Writer) error {
+// matrix tries all routers that were chosen.
+func (f *demoFlags) matrix(ctx context.Context, routers []netlab.Router, out, errs io.Writer) error {
 	_, along, err := choose(f.only)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	show := newLive(errs, f.options(errs), nil)
-	rows := f.playAll(ctx, func(done, all int) { show.line(fmt.Sprintf("%d of %d routers", done, all)) })
+	var plays []netlab.Router
+	for range max(1, f.repeat) {
+		plays = append(plays, routers...)
+	}
+	rows := f.playAll(ctx, plays, func(done, all int) { show.line(fmt.Sprintf("%d of %d routers", done, all)) })
 	show.clear()
-	m := matrix{along: along}
+	m := matrix{along: along, counts: f.repeat > 0}
 	for _, r := range rows {
 		if !r.cut {
 			m.add(r)
 		}
 	}
-	if !interrupted(ctx) || len(m.lines)+len(m.apart) > 0 {
+	if !interrupted(ctx) || m.plays > 0 {
 		m.print(out, time.Since(began))
 	}
 	if interrupted(ctx) {
-		fmt.Fprintf(errs, "vpncheck: interrupted after %d of %d routers\n", max(0, len(m.lines)-1)+len(m.apart), len(rows))
+		fmt.Fprintf(errs, "vpncheck: interrupted after %d of %d routers\n", m.plays, len(rows))
 		return exit(exitInterrupted)
 	}
 	return exit(m.code(os.Getenv("CI") == "true"))
 }
 
-func (f *demoFlags) playAll(ctx context.Context, tell func(done, all int)) []row {
-	routers := netlab.Routers()
+func (f *demoFlags) playAll(ctx context.Context, routers []netlab.Router, tell func(done, all int)) []row {
 	rows := make([]row, len(routers))
 	room := make(chan struct{}, sideBySide)
 	var all sync.WaitGroup
@@ -89,11 +92,13 @@ func (f *demoFlags) playOne(ctx context.Context, r netlab.Router) row {
 
 // A matrix is what was said of all routers, ready to be printed.
 type matrix struct {
-	along          []string
-	lines          []line // the first has the titles
-	apart          []string
-	wrong, skipped int
-	failed, cells  int
+	along           []string
+	counts          bool   // it ends in the tables of how often what was said, instead of a line for each router
+	lines           []line // the first has the titles
+	apart           []string
+	plays           int
+	skipped, failed int
+	tally           tally
 }
 
 // A line is one router: a cell for each protocol, and below it what has no room in a cell.
@@ -106,10 +111,11 @@ var short = map[probe.Verdict]string{
 }
 
 const legend = `out, back: blocked on that way; stall: stalled; hijack: hijacked; ?: inconclusive; -: untested
-!: not as expected. What no router can help has its reason left out: ah-through-nat.
+!: not as expected, or the wrong one blamed. What no router can help, ah-through-nat, is left out.
 `
 
 func (m *matrix) add(r row) {
+	m.plays++
 	switch {
 	case errors.Is(r.err, netlab.ErrNoTUN):
 		m.skipped++
@@ -127,13 +133,14 @@ func (m *matrix) add(r row) {
 			continue
 		}
 		c := compared(r.router, p)
-		m.cells++
+		m.tally.add(r.router, c)
 		head.cells = append(head.cells, p.Name())
-		l.cells = append(l.cells, c.short(p.Verdict))
+		l.cells = append(l.cells, c.short())
+		for _, text := range c.mistakes() {
+			l.below = append(l.below, p.Name()+" "+text)
+		}
 		switch {
-		case !c.right:
-			m.wrong++
-			l.below = append(l.below, fmt.Sprintf("%s %s", p.Name(), c))
+		case !c.right():
 		case !slices.Contains(r.rep.Summary.Expected, p.ID):
 			reasons.add(p)
 		}
@@ -188,6 +195,23 @@ const (
 )
 
 func (m *matrix) print(w io.Writer, took time.Duration) {
+	if m.counts {
+		m.tally.print(w)
+	} else {
+		m.table(w)
+	}
+	for _, text := range m.apart {
+		fmt.Fprintln(w, report.Clean(text, maxLine))
+	}
+	m.tally.sum(w)
+	if m.skipped+m.failed > 0 {
+		fmt.Fprintf(w, "%d routers not built, %d could not run\n", m.skipped, m.failed)
+	}
+	fmt.Fprintf(w, "in %.1f seconds\n", took.Seconds())
+}
+
+// table has a line for each router.
+func (m *matrix) table(w io.Writer) {
 	var widths []int
 	for _, l := range m.lines {
 		for i, cell := range l.cells {
@@ -207,27 +231,15 @@ func (m *matrix) print(w io.Writer, took time.Duration) {
 			fmt.Fprintf(w, "%s%s\n", indent, report.Clean(text, maxLine))
 		}
 	}
-	for _, text := range m.apart {
-		fmt.Fprintln(w, report.Clean(text, maxLine))
-	}
 	if len(m.lines) > 0 {
-		fmt.Fprintf(w, "\n%s", legend)
+		fmt.Fprintf(w, "\n%s\n", legend)
 	}
-	m.sum(w, took)
-}
-
-func (m *matrix) sum(w io.Writer, took time.Duration) {
-	fmt.Fprintf(w, "\n%d of %d verdicts as expected", m.cells-m.wrong, m.cells)
-	if m.skipped+m.failed > 0 {
-		fmt.Fprintf(w, ", %d routers not built, %d could not run", m.skipped, m.failed)
-	}
-	fmt.Fprintf(w, ", in %.1f seconds\n", took.Seconds())
 }
 
 // code is the exit status. Where nobody reads what was skipped, as in CI, skipping is failing.
 func (m *matrix) code(ci bool) int {
 	switch {
-	case m.wrong > 0:
+	case len(m.tally.wrong) > 0:
 		return exitNotAll
 	case m.failed > 0, m.skipped > 0 && ci:
 		return exitFailed

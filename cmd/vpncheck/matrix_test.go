@@ -13,13 +13,18 @@ import (
 )
 
 func TestMatrix(t *testing.T) {
-	router := netlab.Router{Name: "linux", Expect: map[string]netlab.Expect{"pptp": {Verdict: "blocked-back", Reason: "no-pptp-helper"}, "gre": {Verdict: "passed"}}}
+	router := netlab.Router{Name: "linux", Did: "router", Expect: map[string]netlab.Expect{"pptp": {Verdict: "blocked-back", Reason: "no-pptp-helper"}, "gre": {Verdict: "passed"}}}
 	said := func(verdict probe.Verdict, reason probe.Reason) row {
 		return row{router: router, rep: report.Report{Protocols: []report.Protocol{
 			{ID: "pptp", Title: "PPTP", Verdict: verdict, Reason: reason}, {ID: "gre", Title: "GRE", Verdict: probe.Passed}}}}
 	}
 	unnamed := row{router: netlab.Router{Name: "new", Expect: map[string]netlab.Expect{"gre": {Verdict: "passed"}}},
 		rep: said(probe.Passed, "").rep}
+	blamed := func(who report.Culprit) row {
+		r := said(probe.BlockedBack, probe.NoPPTPHelper)
+		r.rep.Protocols[0].Diagnosis = &report.Diagnosis{Culprit: who}
+		return r
+	}
 	noTUN := row{router: router, err: fmt.Errorf("building: %w", netlab.ErrNoTUN)}
 	tests := []struct {
 		name     string
@@ -32,6 +37,9 @@ func TestMatrix(t *testing.T) {
 			"linux   passed!  passed  0.0\n    PPTP WRONG: said passed, expected blocked-back no-pptp-helper\n"},
 		{"wrong-reason", said(probe.BlockedBack, probe.NoReturn), 3, 3, "WRONG: said blocked-back no-return, expected blocked-back no-pptp-helper"},
 		{"unnamed", unnamed, 3, 3, "PPTP WRONG: said passed, expected nothing: not in its table\n"},
+		{"named", blamed(report.CulpritRouter), 0, 0, "1 of 1 culprits named where the evidence tells (100.0 %), 0 wrongly blamed\n"},
+		{"not-named", blamed(report.CulpritUnknown), 0, 0, "0 of 1 culprits named where the evidence tells (0.0 %), 0 wrongly blamed\n"},
+		{"slandered", blamed(report.CulpritISP), 3, 3, "linux   back!  passed  0.0\n    PPTP: no-pptp-helper\n    PPTP WRONG: blamed isp, it was router\n"},
 		{"no-tun", noTUN, 0, 1, "not built: linux: "},
 		{"broken", row{router: router, err: errors.New("no lab")}, 1, 1, "could not run: linux: no lab"},
 	}

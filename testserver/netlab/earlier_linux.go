@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// remember has the second laptop hold its conversations, each a packet and its answer, and makes the home router keep the state of UDP for
+// remember has a laptop hold its conversations, each a packet and its answer, and makes the home router keep the state of UDP for
 // as long as that of what has no ports: a run would outlast the kernel's 30 seconds.
-func (l *Lab) remember(ctx context.Context, flows []Flow) error {
+func (l *Lab) remember(ctx context.Context, who Host, flows []Flow) error {
 	if len(flows) == 0 {
 		return nil
 	}
@@ -22,20 +22,20 @@ func (l *Lab) remember(ctx context.Context, flows []Flow) error {
 		return err
 	}
 	for _, f := range flows {
-		if err := l.hold(ctx, f); err != nil {
-			return fmt.Errorf("what the second laptop said earlier, by IP protocol %d: %w", f.Proto, err)
+		if err := l.hold(ctx, who, f); err != nil {
+			return fmt.Errorf("what %s said earlier, by IP protocol %d: %w", who, f.Proto, err)
 		}
 	}
 	return nil
 }
 
-func (l *Lab) hold(ctx context.Context, f Flow) error {
+func (l *Lab) hold(ctx context.Context, who Host, f Flow) error {
 	server, err := l.packets(ctx, Server, f)
 	if err != nil {
 		return err
 	}
 	defer server.Close()
-	other, err := l.packets(ctx, Other, f)
+	other, err := l.packets(ctx, who, f)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package netlab
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 	"time"
 )
 
@@ -26,12 +27,15 @@ func greV1(pkt []byte, toLaptop bool) ([]byte, bool) {
 	return b, ok && b[1]&7 == 1
 }
 
+// pass lets a packet through at once.
+func pass(pkt []byte) []Passed { return []Passed{{Packet: pkt}} }
+
 // outage makes a line that is dead for a second, from the fifth packet of PPTP data on.
 func outage() Edit {
 	const trigger, lasts = 5, time.Second
 	var seen int
 	var until time.Time
-	return func(pkt []byte, toLaptop bool, now time.Time) [][]byte {
+	return func(pkt []byte, toLaptop bool, now time.Time) []Passed {
 		if _, ok := greV1(pkt, toLaptop); ok && !toLaptop {
 			if seen++; seen == trigger {
 				until = now.Add(lasts)
@@ -40,18 +44,18 @@ func outage() Edit {
 		if now.Before(until) {
 			return nil
 		}
-		return [][]byte{pkt}
+		return pass(pkt)
 	}
 }
 
 // wrongCallID makes a NAT that counts one too far: GRE has no checksum here, so nothing else changes.
 func wrongCallID() Edit {
-	return func(pkt []byte, toLaptop bool, _ time.Time) [][]byte {
+	return func(pkt []byte, toLaptop bool, _ time.Time) []Passed {
 		if b, ok := greV1(pkt, toLaptop); ok && toLaptop {
 			id := b[6:8]
 			binary.BigEndian.PutUint16(id, binary.BigEndian.Uint16(id)+1)
 		}
-		return [][]byte{pkt}
+		return pass(pkt)
 	}
 }
 
@@ -63,10 +67,10 @@ func spiTracking() Edit {
 		paired  bool
 	}
 	known := make(map[[4]byte]*flow)
-	return func(pkt []byte, toLaptop bool, _ time.Time) [][]byte {
+	return func(pkt []byte, toLaptop bool, _ time.Time) []Passed {
 		b, far, ok := carried(pkt, esp, toLaptop)
 		if !ok {
-			return [][]byte{pkt}
+			return pass(pkt)
 		}
 		spi, f := binary.BigEndian.Uint32(b), known[far]
 		switch {
@@ -79,7 +83,7 @@ func spiTracking() Edit {
 		default:
 			f.in, f.paired = spi, true
 		}
-		return [][]byte{pkt}
+		return pass(pkt)
 	}
 }
 
@@ -87,7 +91,7 @@ func spiTracking() Edit {
 func ikeFirst() Edit {
 	const port = 500
 	asked, answered := make(map[[4]byte]bool), make(map[[4]byte]bool)
-	return func(pkt []byte, toLaptop bool, _ time.Time) [][]byte {
+	return func(pkt []byte, toLaptop bool, _ time.Time) []Passed {
 		if b, far, ok := carried(pkt, udp, toLaptop); ok {
 			switch from, to := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:]); {
 			case !toLaptop && to == port:
@@ -99,6 +103,56 @@ func ikeFirst() Edit {
 		if _, far, ok := carried(pkt, esp, toLaptop); ok && !answered[far] {
 			return nil
 		}
-		return [][]byte{pkt}
+		return pass(pkt)
+	}
+}
+
+// A line is what a bad line does to packets, alike in both directions.
+type line struct {
+	takes, jitter time.Duration // one way: so long, and up to so much longer, without overtaking
+	loses         float64       // the share of packets that are lost, each by itself
+	dead, alive   time.Duration // and all of them for so long at a time, after being alive for so long on average
+	holds         float64       // the share of packets that are overtaken by those of the next 40 ms
+	doubles       float64       // the share of packets that come twice
+}
+
+func (l line) bump() func() Edit { return func() Edit { return l.edit() } }
+
+func (l line) edit() Edit {
+	const held = 40 * time.Millisecond
+	var dies time.Time // when it is dead next
+	var last [2]time.Time
+	return func(pkt []byte, toLaptop bool, now time.Time) []Passed {
+		if l.dead > 0 {
+			if dies.IsZero() || now.After(dies.Add(l.dead)) {
+				dies = now.Add(time.Duration(rand.ExpFloat64() * float64(l.alive)))
+			}
+			if !now.Before(dies) {
+				return nil
+			}
+		}
+		if rand.Float64() < l.loses {
+			return nil
+		}
+		way := 0
+		if toLaptop {
+			way = 1
+		}
+		at := now.Add(l.takes)
+		if l.jitter > 0 {
+			at = at.Add(rand.N(l.jitter))
+		}
+		if at.Before(last[way]) {
+			at = last[way]
+		}
+		last[way] = at
+		out := []Passed{{pkt, at.Sub(now)}}
+		if rand.Float64() < l.holds {
+			out[0].Late += held
+		}
+		if rand.Float64() < l.doubles {
+			out = append(out, out[0])
+		}
+		return out
 	}
 }

@@ -3,6 +3,7 @@ package netlab
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables/binaryutil"
 	"github.com/google/nftables/expr"
@@ -21,13 +22,7 @@ func iif(name string) []expr.Any {
 }
 
 func oif(name string) []expr.Any {
-	return equals(&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1}, ifname(name))
-}
-
-func ifname(s string) []byte {
-	b := make([]byte, unix.IFNAMSIZ)
-	copy(b, s)
-	return b
+	return equals(&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1}, []byte(name))
 }
 
 func v4() []expr.Any {
@@ -80,6 +75,37 @@ func after(n uint64) []expr.Any {
 		&expr.Ct{Register: 1, Key: expr.CtKeyPKTS},
 		&expr.Byteorder{SourceRegister: 1, DestRegister: 1, Op: expr.ByteorderHton, Len: 8, Size: 8}, // Cmp compares as memcmp does
 		&expr.Cmp{Op: expr.CmpOpGt, Register: 1, Data: binary.BigEndian.AppendUint64(nil, n)}}
+}
+
+// above matches IP packets that are longer than n octets.
+func above(n uint16) []expr.Any {
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyLEN, Register: 1},
+		&expr.Byteorder{SourceRegister: 1, DestRegister: 1, Op: expr.ByteorderHton, Len: 4, Size: 4},
+		&expr.Cmp{Op: expr.CmpOpGt, Register: 1, Data: binary.BigEndian.AppendUint32(nil, uint32(n))}}
+}
+
+// over matches what comes faster than a pace. It counts all that it is asked about.
+func over(p Pace) []expr.Any {
+	return []expr.Any{&expr.Limit{Type: expr.LimitTypePkts, Rate: p.PerSecond, Unit: expr.LimitTimeSecond, Burst: p.Burst, Over: true}}
+}
+
+// openings match, one by one, what opens IKE: to and from port 500 and, behind four zero octets, 4500 (RFC 3948, section 2.2); of IKEv2 and of
+// IKEv1 in main mode. Version and exchange type stand at octets 17 and 18 of the header.
+func openings() (out [][]expr.Any) {
+	for port, at := range map[uint16]uint32{500: 8, 4500: 8 + 4} {
+		for _, begins := range [][]byte{{0x20, 34}, {0x10, 2}} {
+			header := equals(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: at + 17, Len: 2}, begins)
+			if at > 8 {
+				marker := equals(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 8, Len: 4}, make([]byte, 4))
+				header = slices.Concat(marker, header)
+			}
+			for _, end := range [][]expr.Any{sport(port), dport(port)} {
+				out = append(out, slices.Concat(proto(udp), end, header))
+			}
+		}
+	}
+	return out
 }
 
 func oneIn(n uint32) []expr.Any {

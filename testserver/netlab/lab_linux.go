@@ -55,21 +55,46 @@ func (l *Lab) build(ctx context.Context, r Router) error {
 			}
 		}
 	}
-	for _, b := range []struct {
-		host Host
-		in   func() error
-	}{{Home, func() error { return install(r.Home, homeSide) }}, {ISP, func() error { return install(r.ISP, ispSide) }}, {Laptop, func() error { return installLaptop(r.Laptop) }}} {
-		if err := l.machines[b.host].run(b.in); err != nil {
-			return fmt.Errorf("%s: %w", b.host, err)
-		}
+	err := l.on([]step{
+		{Home, func() error { return install(r.Home, homeSide) }},
+		{ISP, func() error { return install(r.ISP, ispSide) }},
+		{Laptop, func() error { return installHost(r.Laptop) }},
+		{Server, func() error { return installHost(r.Server) }},
+	})
+	if err != nil {
+		return err
 	}
 	if err := l.wire(ctx, r); err != nil {
+		return err
+	}
+	if err := l.on([]step{{Server, func() error { return elsewhere(r.Server.Elsewhere) }}}); err != nil {
 		return err
 	}
 	if err := l.impersonate(r.Impostor); err != nil {
 		return err
 	}
-	return l.remember(ctx, r.Earlier)
+	if err := l.remember(ctx, Other, r.Earlier); err != nil {
+		return err
+	}
+	if err := l.remember(ctx, Laptop, r.Before); err != nil {
+		return err
+	}
+	return l.on([]step{{Home, func() error { return forbid(r.Home, homeSide) }}})
+}
+
+// A step of building happens on one host's own thread.
+type step struct {
+	host Host
+	do   func() error
+}
+
+func (l *Lab) on(steps []step) error {
+	for _, s := range steps {
+		if err := l.machines[s.host].run(s.do); err != nil {
+			return fmt.Errorf("%s: %w", s.host, err)
+		}
+	}
+	return nil
 }
 
 // Addr returns a host's IPv4 address; that of home is its inside address, that of server its public one. It is the zero Addr for a host that the router's lab does not have.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -173,6 +174,26 @@ func TestKillLeavesNothing(t *testing.T) {
 	untilUnused(t, spaces)
 }
 
+var culprits = []string{"laptop", "router", "second-nat", "isp", "server", "nobody"}
+
+func TestCulprit(t *testing.T) {
+	r := Router{Did: "isp", Named: map[string]string{"esp": "unknown"}, Expect: expect{"pptp": {"blocked-out", "x"}, "esp": {"blocked-out", "x"},
+		"gre": passed, "ike": {"inconclusive", "port-clash"}, "natt": {"inconclusive", "server-firewall"}, "ah": {"altered", "ah-through-nat"}}}
+	all := r
+	all.Named = unnamed()
+	for _, w := range []struct {
+		router         Router
+		id, did, named string
+	}{
+		{r, "pptp", "isp", "isp"}, {r, "esp", "isp", "unknown"}, {r, "gre", "", ""}, {r, "ike", "", ""}, {r, "natt", "isp", "isp"},
+		{r, "ah", "nobody", "nobody"}, {all, "pptp", "isp", "unknown"}, {all, "ah", "nobody", "nobody"}, {all, "l2tp", "", ""},
+	} {
+		if did, named := w.router.Culprit(w.id); did != w.did || named != w.named {
+			t.Errorf("%s: got %q, %q, want %q, %q", w.id, did, named, w.did, w.named)
+		}
+	}
+}
+
 func TestNames(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, r := range Routers() {
@@ -184,7 +205,18 @@ func TestNames(t *testing.T) {
 				t.Errorf("%s expects nothing of %s", r.Name, id)
 			}
 		}
+		if !slices.Contains(culprits, r.Did) {
+			t.Errorf("%s: did %q do it?", r.Name, r.Did)
+		}
+		for id, named := range r.Named {
+			if !slices.Contains(culprits, named) && named != "unknown" || id != "all" && r.Expect[id].Verdict == "" || named == r.Did {
+				t.Errorf("%s, %s: %q must be named?", r.Name, id, named)
+			}
+		}
 		for id, e := range r.Expect {
+			if did, named := r.Culprit(id); e.Verdict != "passed" && named == "" && e.Verdict != "untested" && e.Verdict != "inconclusive" {
+				t.Errorf("%s, %s: %s, and nobody did it (%s)", r.Name, id, e.Verdict, did)
+			}
 			if (e.Verdict == "passed") != (e.Reason == "") {
 				t.Errorf("%s, %s: got reason %q for %s", r.Name, id, e.Reason, e.Verdict)
 			}

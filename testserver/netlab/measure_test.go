@@ -148,11 +148,13 @@ func (p pair) noChecksum(t *testing.T) {
 }
 
 // talk sends a datagram, has it answered, and returns what became of it: "both", "out" (only), "changed" (on the way out), "refused",
-// "another" (answered), "none".
+// "unreachable", "forbidden" (by the laptop itself), "another" (answered), "none".
 func (p pair) talk(t *testing.T) string {
 	t.Helper()
 	const text = "\xc8\x02, which L2TP starts with, and as long as IKE's header"
-	if _, err := p.c.Write([]byte(text)); err != nil {
+	if _, err := p.c.Write([]byte(text)); errors.Is(err, syscall.EPERM) {
+		return "forbidden"
+	} else if err != nil {
 		t.Fatal(err)
 	}
 	buf := make([]byte, 2048)
@@ -173,6 +175,8 @@ func (p pair) talk(t *testing.T) string {
 		return word
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "refused"
+	case errors.Is(err, syscall.EHOSTUNREACH):
+		return "unreachable"
 	case word == "another":
 		return "none"
 	}

@@ -1,6 +1,7 @@
 package netlab
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
 	"time"
@@ -29,16 +30,22 @@ type Router struct {
 	Name      string
 	Says      string // one sentence for people
 	Home, ISP Box
-	Laptop    Firewall
+	Laptop    Firewall          // the laptop's own
+	Server    Firewall          // that of the server's machine
 	Bump      func() Edit       // makes the bump in the wire of one lab; nil: there is none
 	Earlier   []Flow            // what a second laptop said to the server; the home router still has the state of it
+	Before    []Flow            // what the laptop itself said, before the home router got its rules for new flows
 	Impostor  Impostor          // who answers what is redirected to the home router
 	Neighbour bool              // a neighbour outside proves the server first
 	Expect    map[string]Expect // by protocol
 	NeedsTUN  bool              // it has a bump
+	// Lossy says that the line is so bad that an honest "inconclusive", for want of evidence, is no mistake.
+	Lossy bool
 	// Did is who really stops what does not pass: "laptop", "router", "second-nat", "isp", "server", or "nobody".
+	// What cannot work by its own design is nobody's doing, whatever stands here.
 	Did string
-	// Named is who vpncheck must name, by protocol, where it is not Did: "unknown" where the evidence cannot tell.
+	// Named is who vpncheck must name, by protocol, where it is not Did: "unknown" where the evidence cannot tell. "all" is every protocol that
+	// is not named here.
 	Named map[string]string
 }
 
@@ -48,15 +55,20 @@ type Box struct {
 	FullyRandom  bool           // the outside port is chosen at random for each flow: a symmetric NAT
 	ServerNAT    bool           // at the isp: the server has private addresses, each translated from and to a public one
 	PPTPHelper   bool           // reads TCP 1723 and translates the Call-IDs
+	Answers      bool           // it answers with ICMP what comes to it and fits no flow, instead of dropping it
 	PortlessFrom netip.Addr     // what has no ports (GRE, ESP, AH) leaves from this address, all else from the box's own
 	Static       netip.AddrPort // UDP from this port leaves from this address and the same port, or not at all
 	Rules        []Rule
 }
 
-// A Firewall is what the laptop's own does.
+// A Firewall is that of a host. Of its rules only what they match counts: all drop.
 type Firewall struct {
-	Stateful bool  // it lets in only answers to what the laptop sent, as it knows them: ufw as it comes
-	Refuses  uint8 // this IP protocol may not be sent
+	Stateful bool   // it lets in only answers to what the host sent, as it knows them: ufw as it comes
+	Out      []Rule // what may not be sent
+	In       []Rule // what no program gets
+	// Elsewhere is an address whose packets it takes for forged, as its own route to there leads out at another interface (RFC 3704, section
+	// 2.2: strict reverse path forwarding).
+	Elsewhere netip.Addr
 }
 
 // A Flow is a packet to the server's first address, and its answer.
@@ -71,9 +83,22 @@ type Rule struct {
 	Way   Way
 	Proto uint8    // 0 is any
 	Ports []uint16 // destination ports; empty is any
+	From  []uint16 // source ports, which must not be given together with Ports; empty is any
 	OneIn uint32   // only one packet in OneIn, at random; 0 is every packet
 	Bare  bool     // only UDP without a checksum
+	New   bool     // only packets of a flow that connection tracking has not seen before
+	IKE   bool     // only UDP on port 500 or 4500 of the server's that reads as the opening of IKE (RFC 7296, RFC 2408)
+	Above uint16   // only IP packets longer than this, in octets
 	After uint64   // only packets of a flow that has had more than After packets, both directions counted; 0 is every packet
+	Over  Pace     // only what comes faster than this; the zero Pace is every packet
+	// All says that it holds for all who speak with the server, the neighbour too: only at the isp.
+	All bool
+}
+
+// A Pace is so many packets a second, after as many at once as Burst says.
+type Pace struct {
+	PerSecond uint64
+	Burst     uint32
 }
 
 // Way is the direction of a packet.
@@ -89,17 +114,26 @@ const (
 type Action int
 
 const (
-	Drop      Action = iota
-	DropEarly        // before connection tracking sees the packet
-	Reset            // answers TCP with RST in the name of the server
-	Redirect         // to the box itself, same port
-	Damage           // inverts one byte of the payload of GRE version 1
-	Rewrite          // overwrites octets 4 to 7 of UDP's payload, and mends the checksum
+	Drop       Action = iota
+	DropEarly         // before connection tracking sees the packet
+	Reset             // answers TCP with RST in the name of the server
+	NoProtocol        // refuses by ICMP from the box's own address: protocol unreachable (3/2, RFC 792)
+	NoPort            // port unreachable (3/3)
+	Prohibited        // communication administratively prohibited (3/13, RFC 1812, section 5.2.7.1)
+	Redirect          // to the box itself, same port
+	Damage            // inverts one byte of the payload of GRE version 1
+	Rewrite           // overwrites octets 4 to 7 of UDP's payload, and mends the checksum
 )
 
 // An Edit is a bump in the wire: it gets each IP packet and returns what passes instead. It is never called twice at once, may keep state,
 // and may change pkt, but not keep it.
-type Edit func(pkt []byte, toLaptop bool, now time.Time) [][]byte
+type Edit func(pkt []byte, toLaptop bool, now time.Time) []Passed
+
+// Passed is a packet that an Edit lets pass, and how much later.
+type Passed struct {
+	Packet []byte
+	Late   time.Duration
+}
 
 // An Impostor is a program on the home router that answers in the server's name.
 type Impostor string
@@ -110,6 +144,21 @@ const (
 	IPsecImpostor Impostor = "ipsec"  // answers IKE, ESP in UDP and L2TP
 	Portal        Impostor = "portal" // a hotel's sign-in page
 )
+
+// Culprit says who stops a protocol in this router's lab, and who vpncheck must name: "unknown" where the evidence cannot tell, and nobody
+// at all, both empty, where nothing is stopped or vpncheck does not blame.
+func (r Router) Culprit(protocol string) (did, named string) {
+	e := r.Expect[protocol]
+	switch {
+	case e.Verdict == "passed", e.Verdict == "untested", e.Verdict == "":
+		return "", ""
+	case e.Verdict == "inconclusive" && e.Reason != "server-firewall" && e.Reason != "server-unproven":
+		return "", ""
+	case e.Reason == "ah-through-nat":
+		return "nobody", "nobody"
+	}
+	return r.Did, cmp.Or(r.Named[protocol], r.Named["all"], r.Did)
+}
 
 // Routers returns all routers, simplest first.
 func Routers() []Router { return routers() }

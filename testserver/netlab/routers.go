@@ -3,6 +3,7 @@ package netlab
 import (
 	"maps"
 	"net/netip"
+	"slices"
 )
 
 const (
@@ -16,192 +17,209 @@ const (
 
 // routers is the table. F and T numbers are those of the project's list of failures and of traps for naive tools.
 func routers() []Router {
-	type expect = map[string]Expect
-	passed := Expect{Verdict: "passed"}
-	nat := Box{Masquerade: true}
-	helper := Box{Masquerade: true, PPTPHelper: true}
-	with := func(b Box, rules ...Rule) Box { b.Rules = rules; return b }
+	return slices.Concat(homeRouters(), refusingRouters(), laptops(), providers(), servers(), lines())
+}
 
-	// Behind a NAT all is well but AH, which vouches for the addresses. A row names what is otherwise.
-	good := expect{"pptp": passed, "gre": passed, "esp": passed, "ah": {"altered", "ah-through-nat"},
+type expect = map[string]Expect
+
+var (
+	passed      = Expect{Verdict: "passed"}
+	portDropped = Expect{"blocked-out", "udp-port-dropped"}
+	hijacked    = Expect{"hijacked", "answered-by-another"}
+	noUDP       = Expect{"blocked-out", "udp-filtered"}
+	noGRE       = Expect{"blocked-out", "gre-out-dropped"}
+	noESP       = Expect{"blocked-out", "esp-out-dropped"}
+	unasked     = Expect{"untested", "captive-portal"}
+
+	nat    = Box{Masquerade: true}
+	helper = Box{Masquerade: true, PPTPHelper: true}
+	// good: behind a NAT all is well but AH, which vouches for the addresses. A row names what is otherwise.
+	good = expect{"pptp": passed, "gre": passed, "esp": passed, "ah": {"altered", "ah-through-nat"},
 		"ike": passed, "natt": passed, "l2tp": passed}
-	but := func(other expect) expect {
-		e := maps.Clone(good)
-		maps.Copy(e, other)
-		return e
-	}
-	portDropped := Expect{"blocked-out", "udp-port-dropped"}
-	hijacked := Expect{"hijacked", "answered-by-another"}
-	noUDP := Expect{"blocked-out", "udp-filtered"}
-	unasked := Expect{"untested", "captive-portal"}
+)
 
+func but(other expect) expect {
+	e := maps.Clone(good)
+	maps.Copy(e, other)
+	return e
+}
+
+func with(b Box, rules ...Rule) Box {
+	b.Rules = rules
+	return b
+}
+
+// unnamed is for rows whose evidence cannot tell who did it: silence blames nobody.
+func unnamed() map[string]string { return map[string]string{"all": "unknown"} }
+
+func homeRouters() []Router {
 	return []Router{
 		{Name: "open", Says: "No NAT and no firewall: the laptop has a public address.",
-			Neighbour: true, Expect: but(expect{"ah": passed})},
+			Did: "nobody", Neighbour: true, Expect: but(expect{"ah": passed})},
 
 		{Name: "linux", Says: "A Linux home router as it comes: NAT without the PPTP helper.", // F04, T01
-			Home:      nat,
-			Neighbour: true, Expect: but(expect{"pptp": {"blocked-back", "no-pptp-helper"}})},
+			Home: nat,
+			Did:  "router", Neighbour: true, Expect: but(expect{"pptp": {"blocked-back", "no-pptp-helper"}})},
 
 		{Name: "linux-pptp", Says: "A Linux home router with the PPTP helper on.",
-			Home:      helper,
-			Neighbour: true, Expect: good},
+			Home: helper,
+			Did:  "nobody", Neighbour: true, Expect: good},
 
 		{Name: "symmetric", Says: "A NAT that picks a random outside port for each flow, with the PPTP helper on.",
-			Home:      Box{Masquerade: true, FullyRandom: true, PPTPHelper: true},
-			Neighbour: true, Expect: good},
+			Home: Box{Masquerade: true, FullyRandom: true, PPTPHelper: true},
+			Did:  "nobody", Neighbour: true, Expect: good},
 
 		{Name: "gre-out", Says: "The router drops GRE on its way out.", // F09, F20
-			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: gre}),
-			Neighbour: true, Expect: but(expect{"pptp": {"blocked-out", "gre-out-dropped"}, "gre": {"blocked-out", "gre-out-dropped"}})},
+			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: gre}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": {"blocked-out", "gre-out-dropped"}, "gre": {"blocked-out", "gre-out-dropped"}})},
 
 		{Name: "gre-back", Says: "The router lets GRE out and drops the answers; it has no PPTP helper.",
-			Home:      with(nat, Rule{Do: DropEarly, Way: In, Proto: gre}),
-			Neighbour: true, Expect: but(expect{"pptp": {"blocked-back", "gre-back-dropped"}, "gre": {"blocked-back", "gre-back-dropped"}})},
+			Home: with(nat, Rule{Do: DropEarly, Way: In, Proto: gre}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": {"blocked-back", "gre-back-dropped"}, "gre": {"blocked-back", "gre-back-dropped"}})},
 
 		{Name: "gre-back-helper", Says: "The router has the PPTP helper on, and drops incoming GRE all the same.",
-			Home:      with(helper, Rule{Do: DropEarly, Way: In, Proto: gre}),
-			Neighbour: true, Expect: but(expect{"pptp": {"blocked-back", "gre-back-dropped"}, "gre": {"blocked-back", "gre-back-dropped"}})},
+			Home: with(helper, Rule{Do: DropEarly, Way: In, Proto: gre}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": {"blocked-back", "gre-back-dropped"}, "gre": {"blocked-back", "gre-back-dropped"}})},
 
 		{Name: "pptp-reset", Says: "The router answers PPTP's TCP port 1723 with a reset.", // F20
-			Home:      with(helper, Rule{Do: Reset, Way: Out, Proto: tcp, Ports: []uint16{1723}}),
-			Neighbour: true, Expect: but(expect{"pptp": {"blocked-out", "tcp-reset"}})},
+			Home: with(helper, Rule{Do: Reset, Way: Out, Proto: tcp, Ports: []uint16{1723}}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": {"blocked-out", "tcp-reset"}})},
 
 		{Name: "pptp-drop", Says: "The router's PPTP passthrough box is off: TCP port 1723 is dropped silently.", // F10, DD-WRT
-			Home:      with(nat, Rule{Do: Drop, Way: Out, Proto: tcp, Ports: []uint16{1723}}),
-			Neighbour: true, Expect: but(expect{"pptp": {"blocked-out", "tcp-1723-dropped"}})},
+			Home: with(nat, Rule{Do: Drop, Way: Out, Proto: tcp, Ports: []uint16{1723}}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": {"blocked-out", "tcp-1723-dropped"}})},
 
 		{Name: "double-nat", Says: "Two NATs in a row; only the home router has the PPTP helper.", // F19
 			Home: helper, ISP: nat,
-			Neighbour: true, Expect: but(expect{"pptp": {"blocked-back", "second-nat-without-helper"}})},
+			Did: "second-nat", Neighbour: true, Expect: but(expect{"pptp": {"blocked-back", "second-nat-without-helper"}})},
 
 		{Name: "double-nat-pptp", Says: "Two NATs in a row, both with the PPTP helper.", // F19
 			Home: helper, ISP: helper,
-			Neighbour: true, Expect: good},
+			Did: "nobody", Neighbour: true, Expect: good},
 
 		{Name: "server-unproven", Says: "The server's provider drops GRE, and nobody ever saw GRE reach that server.", // F01, F17, T15
 			Home: helper, ISP: with(Box{}, Rule{Do: Drop, Way: Out, Proto: gre}),
-			Expect: but(expect{"pptp": {"inconclusive", "server-unproven"}, "gre": {"inconclusive", "server-unproven"}})},
+			Did: "server", Named: unnamed(), Expect: but(expect{"pptp": {"inconclusive", "server-unproven"}, "gre": {"inconclusive", "server-unproven"}})},
 
 		{Name: "outage", Says: "A good router, and a line that is dead for one second in the middle of the PPTP call.", // T19
 			Home: helper, Bump: outage, NeedsTUN: true,
-			Neighbour: true, Expect: good},
+			Did: "nobody", Neighbour: true, Expect: good},
 
 		{Name: "lossy", Says: "A good router on a bad line: one packet in ten is lost, each way.", // F53, T19
 			// The line loses, not the router: a first packet that a Linux router itself drops takes the PPTP helper's note of the call along.
 			Home: helper, ISP: with(Box{}, Rule{Do: Drop, OneIn: 10}),
-			Neighbour: true, Expect: good},
+			Did: "nobody", Neighbour: true, Expect: good},
 
 		{Name: "cgn-unpaired", Says: "The provider's NAT sends TCP, UDP and ICMP from one public address, and GRE, ESP and AH from another.", // F09
 			Home: helper, ISP: Box{Masquerade: true, PortlessFrom: netip.MustParseAddr(cgnPortless)},
-			Neighbour: true, Expect: but(expect{"pptp": {"altered", "addresses-differ"}, "esp": {"altered", "addresses-differ"}})},
+			Did: "second-nat", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": {"altered", "addresses-differ"}, "esp": {"altered", "addresses-differ"}})},
 
 		{Name: "callid-damage", Says: "The router changes a byte inside outgoing PPTP data.", // F47
-			Home:      with(helper, Rule{Do: Damage, Way: Out}),
-			Neighbour: true, Expect: but(expect{"pptp": {"altered", "payload-altered"}})},
+			Home: with(helper, Rule{Do: Damage, Way: Out}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": {"altered", "payload-altered"}})},
 
 		{Name: "gre-callid", Says: "The router's PPTP helper writes a wrong Call-ID into what comes back.", // F47
 			Home: helper, Bump: wrongCallID, NeedsTUN: true,
-			Neighbour: true, Expect: but(expect{"pptp": {"altered", "call-id-wrong"}})},
+			Did: "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": {"altered", "call-id-wrong"}})},
 
 		{Name: "gre-stall", Says: "Every GRE flow starts well and stops after six packets each way.", // F13, T12
-			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: gre, After: 12}),
-			Neighbour: true, Expect: but(expect{"pptp": {"stalled", "stopped-after-n"}, "gre": {"inconclusive", "stopped-midway"}})},
+			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: gre, After: 12}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": {"stalled", "stopped-after-n"}, "gre": {"inconclusive", "stopped-midway"}})},
 
 		{Name: "pptp-hijack", Says: "The router has a PPTP server of its own and answers in the place of yours.", // F18, T14
-			Home:      with(helper, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{1723}}),
-			Impostor:  PPTPImpostor,
-			Neighbour: true, Expect: but(expect{"pptp": hijacked})},
+			Home:     with(helper, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{1723}}),
+			Impostor: PPTPImpostor,
+			Did:      "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": hijacked})},
 
 		{Name: "udp-out", Says: "The router drops all UDP on its way out; PPTP needs none.", // F02
-			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: udp}),
-			Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP})},
+			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: udp}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP})},
 
 		{Name: "laptop-firewall", Says: "A good router, and a firewall on the laptop that drops the answers of the PPTP tunnel, as ufw does.", // F21
 			Home: helper, Laptop: Firewall{Stateful: true},
-			Neighbour: true, Expect: but(expect{"pptp": {"blocked-back", "laptop-drops-answers"}})},
+			Did: "laptop", Neighbour: true, Expect: but(expect{"pptp": {"blocked-back", "laptop-drops-answers"}})},
 
 		{Name: "laptop-refuses", Says: "A good router, and a firewall on the laptop that lets no GRE out.", // F21
-			Home: helper, Laptop: Firewall{Refuses: gre},
-			Neighbour: true, Expect: but(expect{"pptp": {"blocked-out", "laptop-firewall"}, "gre": {"blocked-out", "laptop-firewall"}})},
+			Home: helper, Laptop: Firewall{Out: []Rule{{Proto: gre}}},
+			Did: "laptop", Neighbour: true, Expect: but(expect{"pptp": {"blocked-out", "laptop-firewall"}, "gre": {"blocked-out", "laptop-firewall"}})},
 
 		{Name: "esp-out", Says: "The router drops ESP, IPsec's own protocol, on its way out.", // F09
-			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: esp}),
-			Neighbour: true, Expect: but(expect{"esp": {"blocked-out", "esp-out-dropped"}})},
+			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: esp}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"esp": {"blocked-out", "esp-out-dropped"}})},
 
 		{Name: "esp-back", Says: "The router lets ESP out and drops the answers.",
-			Home:      with(helper, Rule{Do: DropEarly, Way: In, Proto: esp}),
-			Neighbour: true, Expect: but(expect{"esp": {"blocked-back", "esp-back-dropped"}})},
+			Home: with(helper, Rule{Do: DropEarly, Way: In, Proto: esp}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"esp": {"blocked-back", "esp-back-dropped"}})},
 
 		{Name: "ah-out", Says: "The router drops AH on its way out.",
-			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: ah}),
-			Neighbour: true, Expect: but(expect{"ah": {"blocked-out", "ah-out-dropped"}})},
+			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: ah}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ah": {"blocked-out", "ah-out-dropped"}})},
 
 		{Name: "ike-out", Says: "The provider drops UDP to port 500, IKE's.",
 			Home: helper, ISP: with(Box{}, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{500}}),
-			Neighbour: true, Expect: but(expect{"ike": portDropped})},
+			Did: "isp", Neighbour: true, Expect: but(expect{"ike": portDropped})},
 
 		{Name: "natt-out", Says: "The router drops UDP to port 4500, that of IPsec through NAT.",
-			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{4500}}),
-			Neighbour: true, Expect: but(expect{"natt": portDropped})},
+			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{4500}}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"natt": portDropped})},
 
 		{Name: "l2tp-out", Says: "The router's L2TP passthrough box is off: UDP to port 1701 is dropped.", // F10
-			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{1701}}),
-			Neighbour: true, Expect: but(expect{"l2tp": portDropped})},
+			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{1701}}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"l2tp": portDropped})},
 
 		{Name: "ddwrt-ipsec-off", Says: "The router's IPsec passthrough box is off, as in DD-WRT: only UDP to port 500 is dropped.", // F10
-			Home:      with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{500}}),
-			Neighbour: true, Expect: but(expect{"ike": portDropped})},
+			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{500}}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": portDropped})},
 
 		{Name: "ipsec-off", Says: "The router's IPsec passthrough box is off, as others do it: UDP to port 500, ESP and AH are dropped.", // F10
 			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{500}},
 				Rule{Do: Drop, Way: Out, Proto: esp}, Rule{Do: Drop, Way: Out, Proto: ah}),
-			Neighbour: true, Expect: but(expect{"ike": portDropped, "esp": {"blocked-out", "esp-out-dropped"},
+			Did: "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": portDropped, "esp": {"blocked-out", "esp-out-dropped"},
 				"ah": {"blocked-out", "ah-out-dropped"}})},
 
 		{Name: "ike-alg", Says: "The router reads along in IKE on port 500, and rewrites the SPI on its way out.", // F14
-			Home:      with(helper, Rule{Do: Rewrite, Way: Out, Proto: udp, Ports: []uint16{500}}),
-			Neighbour: true, Expect: but(expect{"ike": {"altered", "payload-altered"}})},
+			Home: with(helper, Rule{Do: Rewrite, Way: Out, Proto: udp, Ports: []uint16{500}}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": {"altered", "payload-altered"}})},
 
 		{Name: "hijack", Says: "The router has an IPsec and L2TP server of its own and answers in the place of yours.", // F18, T14
-			Home:      with(helper, Rule{Do: Redirect, Way: Out, Proto: udp, Ports: []uint16{500, 4500, 1701}}),
-			Impostor:  IPsecImpostor,
-			Neighbour: true, Expect: but(expect{"ike": hijacked, "natt": hijacked, "l2tp": hijacked})},
+			Home:     with(helper, Rule{Do: Redirect, Way: Out, Proto: udp, Ports: []uint16{500, 4500, 1701}}),
+			Impostor: IPsecImpostor,
+			Did:      "router", Neighbour: true, Expect: but(expect{"ike": hijacked, "natt": hijacked, "l2tp": hijacked})},
 
 		{Name: "refused", Says: "The router keeps UDP port 500 to itself, and nothing listens there: it refuses in the server's name.", // F18, T14
-			Home:      with(helper, Rule{Do: Redirect, Way: Out, Proto: udp, Ports: []uint16{500}}),
-			Neighbour: true, Expect: but(expect{"ike": {"blocked-out", "udp-refused"}})},
+			Home: with(helper, Rule{Do: Redirect, Way: Out, Proto: udp, Ports: []uint16{500}}),
+			Did:  "router", Neighbour: true, Expect: but(expect{"ike": {"blocked-out", "udp-refused"}})},
 
 		{Name: "checksum0", Says: "The router drops UDP without a checksum, which is how IPsec over UDP is sent.", // F43
-			Home:      with(helper, Rule{Do: Drop, Proto: udp, Bare: true}),
-			Neighbour: true, Expect: but(expect{"natt": {"blocked-out", "udp-zero-checksum-dropped"}})},
+			Home: with(helper, Rule{Do: Drop, Proto: udp, Bare: true}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"natt": {"blocked-out", "udp-zero-checksum-dropped"}})},
 
 		{Name: "one-ipsec", Says: "The router never changes IKE's source port 500, and another laptop spoke IKE to your server first.", // F15
-			Home:      Box{Masquerade: true, PPTPHelper: true, Static: netip.MustParseAddrPort(homeWAN + ":500")},
-			Earlier:   []Flow{{Proto: udp, Port: 500}},
-			Neighbour: true, Expect: but(expect{"ike": {"inconclusive", "port-clash"}})},
+			Home:    Box{Masquerade: true, PPTPHelper: true, Static: netip.MustParseAddrPort(homeWAN + ":500")},
+			Earlier: []Flow{{Proto: udp, Port: 500}},
+			Did:     "nobody", Neighbour: true, Expect: but(expect{"ike": {"inconclusive", "port-clash"}})},
 
 		{Name: "second-laptop", Says: "Another laptop behind the same NAT spoke ESP and AH to your server just now.", // F11, T05
-			Home:      helper,
-			Earlier:   []Flow{{Proto: esp}, {Proto: ah}},
-			Neighbour: true, Expect: but(expect{"esp": {"inconclusive", "state-clash"}, "ah": {"inconclusive", "state-clash"}})},
+			Home:    helper,
+			Earlier: []Flow{{Proto: esp}, {Proto: ah}},
+			Did:     "nobody", Neighbour: true, Expect: but(expect{"esp": {"inconclusive", "state-clash"}, "ah": {"inconclusive", "state-clash"}})},
 
 		{Name: "esp-spi", Says: "The router pairs each ESP flow on its way out with the first one that comes back, and drops all others.", // T28
 			Home: helper, Bump: spiTracking, NeedsTUN: true,
-			Neighbour: true, Expect: good},
+			Did: "nobody", Neighbour: true, Expect: good},
 
 		{Name: "esp-needs-ike", Says: "The router lets ESP through only where IKE was answered before.", // T27
 			Home: helper, Bump: ikeFirst, NeedsTUN: true,
-			Neighbour: true, Expect: good},
+			Did: "nobody", Neighbour: true, Expect: good},
 
 		{Name: "server-nat", Says: "The server has a private address behind a NAT of its provider's, one to one, as in most clouds.", // F03, F39
 			Home: helper, ISP: Box{ServerNAT: true},
-			Neighbour: true, Expect: good},
+			Did: "nobody", Neighbour: true, Expect: good},
 
 		{Name: "portal", Says: "A hotel network before you have signed in.", // F34, T14
-			Home:      with(nat, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{80, 443, 1723}}, Rule{Do: Drop}),
-			Impostor:  Portal,
-			Neighbour: true, Expect: expect{"pptp": unasked, "gre": unasked, "esp": unasked, "ah": unasked,
+			Home:     with(nat, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{80, 443, 1723}}, Rule{Do: Drop}),
+			Impostor: Portal,
+			Did:      "nobody", Neighbour: true, Expect: expect{"pptp": unasked, "gre": unasked, "esp": unasked, "ah": unasked,
 				"ike": unasked, "natt": unasked, "l2tp": unasked}},
 	}
 }

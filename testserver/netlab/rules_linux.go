@@ -3,6 +3,7 @@ package netlab
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -38,13 +39,15 @@ func install(b Box, s side) error {
 		chain: make(map[string]*nftables.Chain)}
 	open := s.firewall && !b.Masquerade
 	for _, r := range b.Rules {
-		rs.add(r)
+		if !r.New {
+			rs.add(r)
+		}
 	}
 	if b.PPTPHelper {
 		rs.helper()
 	}
 	if s.firewall && !open {
-		rs.homeFirewall()
+		rs.homeFirewall(b)
 	}
 	if !s.firewall {
 		rs.ispFilter(b)
@@ -64,22 +67,45 @@ func install(b Box, s side) error {
 	return nil
 }
 
-// installLaptop loads the laptop's own firewall.
-func installLaptop(f Firewall) error {
-	if f == (Firewall{}) {
-		return nil
+// forbid loads a box's rules for new flows: those that there are already stay as they are (F51).
+func forbid(b Box, s side) error {
+	c, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("opening nftables: %w", err)
 	}
+	rs := ruleset{side: s, c: c, inet: c.AddTable(&nftables.Table{Name: "changed", Family: nftables.TableFamilyINet}),
+		chain: make(map[string]*nftables.Chain)}
+	for _, r := range b.Rules {
+		if r.New {
+			rs.add(r)
+		}
+	}
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("loading nftables rules: %w", err)
+	}
+	return nil
+}
+
+// installHost loads the firewall of a host at the end of a wire.
+func installHost(f Firewall) error {
 	c, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("opening nftables: %w", err)
 	}
 	rs := ruleset{c: c, inet: c.AddTable(&nftables.Table{Name: "lab", Family: nftables.TableFamilyINet}), chain: make(map[string]*nftables.Chain)}
+	for _, r := range f.In {
+		for _, match := range r.matches(iif("eth0")) {
+			rs.rule("input", match, verdict(expr.VerdictDrop))
+		}
+	}
 	if f.Stateful {
 		rs.rule("input", state(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), verdict(expr.VerdictAccept))
 		rs.rule("input", iif("eth0"), v4(), verdict(expr.VerdictDrop))
 	}
-	if f.Refuses != 0 {
-		rs.rule("output", proto(f.Refuses), verdict(expr.VerdictDrop))
+	for _, r := range f.Out {
+		for _, match := range r.matches(oif("eth0")) {
+			rs.rule("output", match, verdict(expr.VerdictDrop))
+		}
 	}
 	if err := c.Flush(); err != nil {
 		return fmt.Errorf("loading nftables rules: %w", err)
@@ -116,35 +142,76 @@ func (rs *ruleset) rule(chain string, parts ...[]expr.Any) {
 
 // add writes one of the router's own rules, for each direction and port one in nftables.
 func (rs *ruleset) add(r Rule) {
-	ways := []string{rs.lan, rs.wan}
+	out, in := iif(rs.lan), iif(rs.wan)
+	if r.Do.forwards() { // there the way out of the box is known: not what is the neighbour's, unless the rule is for all
+		in = append(in, oif(rs.lan)...)
+		if r.All {
+			out, in = oif(rs.wan), iif(rs.wan)
+		}
+	}
+	ways := [][]expr.Any{out, in}
 	switch r.Way {
 	case Out:
 		ways = ways[:1]
 	case In:
 		ways = ways[1:]
 	}
-	for _, from := range ways {
-		match := iif(from)
-		if r.Proto != 0 {
-			match = append(match, proto(r.Proto)...)
-		}
-		if r.Bare {
-			match = append(match, append(proto(udp), bare()...)...)
-		}
-		if r.After != 0 {
-			match = append(match, after(r.After)...)
-		}
-		if r.OneIn != 0 {
-			match = append(match, oneIn(r.OneIn)...)
-		}
-		if len(r.Ports) == 0 {
+	for _, way := range ways {
+		for _, match := range r.matches(way) {
 			rs.act(r.Do, match)
-		}
-		for _, p := range r.Ports {
-			rs.act(r.Do, append(match[:len(match):len(match)], dport(p)...))
 		}
 	}
 }
+
+// matches returns what a rule matches beyond a direction: it applies where any one of them does.
+func (r Rule) matches(way []expr.Any) (out [][]expr.Any) {
+	and := func(more ...[]expr.Any) []expr.Any { return slices.Concat(slices.Insert(more, 0, way)...) }
+	match := and()
+	for _, m := range []struct {
+		set  bool
+		expr []expr.Any
+	}{
+		{r.Proto != 0, proto(r.Proto)},
+		{r.Bare, slices.Concat(proto(udp), bare())},
+		{r.Above != 0, above(r.Above)},
+		{r.New, state(expr.CtStateBitNEW)},
+		{r.After != 0, after(r.After)},
+	} {
+		if m.set {
+			match = append(match, m.expr...)
+		}
+	}
+	var ends [][]expr.Any
+	for _, p := range r.Ports {
+		ends = append(ends, dport(p))
+	}
+	for _, p := range r.From {
+		ends = append(ends, sport(p))
+	}
+	if r.IKE {
+		ends = openings()
+	}
+	if len(ends) == 0 {
+		ends = [][]expr.Any{nil}
+	}
+	for _, e := range ends {
+		m := slices.Concat(match, e)
+		if r.OneIn != 0 { // what counts comes last: it counts only what is meant
+			m = append(m, oneIn(r.OneIn)...)
+		}
+		if r.Over != (Pace{}) {
+			m = append(m, over(r.Over)...)
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// forwards says whether an action is taken where the box knows already by which interface a packet will leave.
+func (a Action) forwards() bool { return a != DropEarly && a != Redirect }
+
+// refusals are the codes of ICMP's "destination unreachable".
+var refusals = map[Action]uint8{NoProtocol: 2, NoPort: 3, Prohibited: 13}
 
 func (rs *ruleset) act(do Action, match []expr.Any) {
 	switch do {
@@ -154,6 +221,8 @@ func (rs *ruleset) act(do Action, match []expr.Any) {
 		rs.rule("early", match, verdict(expr.VerdictDrop))
 	case Reset:
 		rs.rule("forward", match, []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}})
+	case NoProtocol, NoPort, Prohibited:
+		rs.rule("forward", match, v4(), []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: refusals[do]}})
 	case Redirect:
 		rs.rule("dstnat", match, v4(), []expr.Any{&expr.Redir{}})
 	case Damage:
@@ -170,11 +239,14 @@ func (rs *ruleset) helper() {
 	rs.rule("helper", v4(), proto(tcp), dport(1723), []expr.Any{&expr.Objref{Type: int(nftables.ObjTypeCtHelper), Name: "pptp"}})
 }
 
-func (rs *ruleset) homeFirewall() {
+func (rs *ruleset) homeFirewall(b Box) {
 	const known = expr.CtStateBitESTABLISHED | expr.CtStateBitRELATED
 	rs.rule("forward", state(known), verdict(expr.VerdictAccept))
 	rs.rule("forward", iif(rs.lan), state(expr.CtStateBitNEW), verdict(expr.VerdictAccept))
 	rs.rule("forward", verdict(expr.VerdictDrop))
+	if b.Answers {
+		return
+	}
 	rs.rule("input", state(known|expr.CtStateBitUNTRACKED), verdict(expr.VerdictAccept)) // untracked is IPv6 neighbour discovery
 	rs.rule("input", iif(rs.wan), verdict(expr.VerdictDrop))
 }
@@ -188,7 +260,7 @@ func (rs *ruleset) ispFilter(b Box) {
 	for _, p := range private {
 		rs.rule("forward", iif(rs.lan), v4(), from(p[0], p[1]), verdict(expr.VerdictDrop))
 	}
-	if b.Masquerade {
+	if b.Masquerade && !b.Answers {
 		rs.rule("input", state(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED|expr.CtStateBitUNTRACKED), verdict(expr.VerdictAccept))
 		rs.rule("input", iif(rs.wan), verdict(expr.VerdictDrop))
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,10 +17,11 @@ type bump struct {
 	edit        Edit
 	mu          sync.Mutex // edit is one and the directions are two
 	done        sync.WaitGroup
+	closed      chan struct{}
 }
 
 func newBump(left, right *machine, leftName, rightName string, edit Edit) (*bump, error) {
-	b := &bump{edit: edit}
+	b := &bump{edit: edit, closed: make(chan struct{})}
 	var err error
 	if b.left, err = tun(left, leftName); err != nil {
 		return nil, err
@@ -28,8 +30,14 @@ func newBump(left, right *machine, leftName, rightName string, edit Edit) (*bump
 		b.left.Close()
 		return nil, err
 	}
-	b.done.Go(func() { b.carry(b.left, b.right, false) })
-	b.done.Go(func() { b.carry(b.right, b.left, true) })
+	for _, w := range []struct {
+		from, to *os.File
+		toLaptop bool
+	}{{b.left, b.right, false}, {b.right, b.left, true}} {
+		late := newQueue()
+		b.done.Go(func() { b.carry(w.from, w.to, w.toLaptop, late) })
+		b.done.Go(func() { b.deliver(late, w.to) })
+	}
 	return b, nil
 }
 
@@ -56,7 +64,7 @@ func tun(m *machine, name string) (f *os.File, err error) {
 }
 
 // carry copies packets until a side is closed.
-func (b *bump) carry(from, to *os.File, toLaptop bool) {
+func (b *bump) carry(from, to *os.File, toLaptop bool, late *queue) {
 	buf := make([]byte, 1<<16)
 	for {
 		n, err := from.Read(buf)
@@ -71,12 +79,78 @@ func (b *bump) carry(from, to *os.File, toLaptop bool) {
 		out := b.edit(buf[:n], toLaptop, time.Now())
 		b.mu.Unlock()
 		for _, p := range out {
-			to.Write(p) // what the far side does not take is lost, as on any wire
+			if p.Late <= 0 {
+				to.Write(p.Packet) // what the far side does not take is lost, as on any wire
+				continue
+			}
+			late.add(slices.Clone(p.Packet), time.Now().Add(p.Late))
+		}
+	}
+}
+
+// A queue holds packets until their time has come. Of two with the same time, the older comes first.
+type queue struct {
+	mu     sync.Mutex
+	sorted []waiting
+	woken  chan struct{}
+}
+
+type waiting struct {
+	pkt []byte
+	at  time.Time
+}
+
+func newQueue() *queue { return &queue{woken: make(chan struct{}, 1)} }
+
+func (q *queue) add(pkt []byte, at time.Time) {
+	q.mu.Lock()
+	i := len(q.sorted)
+	for i > 0 && q.sorted[i-1].at.After(at) {
+		i--
+	}
+	q.sorted = slices.Insert(q.sorted, i, waiting{pkt, at})
+	q.mu.Unlock()
+	select {
+	case q.woken <- struct{}{}:
+	default:
+	}
+}
+
+// due returns the packets whose time has come, and how long it is to the next one.
+func (q *queue) due(now time.Time) (out [][]byte, next time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.sorted) > 0 && !q.sorted[0].at.After(now) {
+		out = append(out, q.sorted[0].pkt)
+		q.sorted = q.sorted[1:]
+	}
+	if len(q.sorted) == 0 {
+		return out, time.Hour
+	}
+	return out, q.sorted[0].at.Sub(now)
+}
+
+// deliver writes what is in a queue until the bump is closed.
+func (b *bump) deliver(q *queue, to *os.File) {
+	t := time.NewTimer(time.Hour)
+	defer t.Stop()
+	for {
+		out, next := q.due(time.Now())
+		for _, pkt := range out {
+			to.Write(pkt)
+		}
+		t.Reset(next)
+		select {
+		case <-b.closed:
+			return
+		case <-q.woken:
+		case <-t.C:
 		}
 	}
 }
 
 func (b *bump) Close() error {
+	close(b.closed)
 	err := errors.Join(b.left.Close(), b.right.Close())
 	b.done.Wait()
 	return err

@@ -129,6 +129,22 @@ func (e end) configure() error {
 	return nil
 }
 
+// elsewhere makes a host take packets from an address for forged: its own route to there leads out at another interface, and it is strict
+// about that.
+func elsewhere(a netip.Addr) error {
+	if !a.IsValid() {
+		return nil
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	if err := netlink.RouteAdd(&netlink.Route{LinkIndex: lo.Attrs().Index, Dst: ipNet(netip.PrefixFrom(a, 32)), Scope: netlink.SCOPE_LINK}); err != nil {
+		return fmt.Errorf("route to %v: %w", a, err)
+	}
+	return os.WriteFile("/proc/sys/net/ipv4/conf/eth0/rp_filter", []byte("1"), 0)
+}
+
 func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }

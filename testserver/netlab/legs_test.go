@@ -1,0 +1,146 @@
+//go:build linux
+
+package netlab
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestRefusals reads the ICMP errors that a laptop hears, and who sent them.
+func TestRefusals(t *testing.T) {
+	needLab(t)
+	for _, w := range []struct {
+		router string
+		ask    func(t *testing.T, l *Lab)
+		code   byte
+		from   func(l *Lab) netip.Addr
+	}{
+		{"esp-refused", rawly(esp, security()), 2, home},
+		{"gre-refused", rawly(gre, gre0()), 13, home},
+		{"natt-refused", func(t *testing.T, l *Lab) { udpPair(t, l, 4500, 4500, l.Addr(Server)).c.Write([]byte("?")) }, 13, home},
+		{"pptp-refused", func(_ *testing.T, l *Lab) { dial(l, l.Addr(Server), 1723) }, 3, home},
+		{"refused", func(t *testing.T, l *Lab) { udpPair(t, l, 500, 500, l.Addr(Server)).c.Write([]byte("?")) }, 3, (*Lab).server},
+	} {
+		t.Run(w.router, func(t *testing.T) {
+			t.Parallel()
+			l := build(t, w.router)
+			errors := raw(t, l, Laptop, icmp)
+			w.ask(t, l)
+			b, from, ok := next(errors, patience)
+			if !ok || len(b) < 2 || b[0] != 3 || b[1] != w.code || from != w.from(l) {
+				t.Errorf("got %x from %v, want 3/%d from %v", b, from, w.code, w.from(l))
+			}
+		})
+	}
+}
+
+func home(l *Lab) netip.Addr      { return l.Addr(Home) }
+func (l *Lab) server() netip.Addr { return l.Addr(Server) }
+func rawly(proto int, pkt []byte) func(*testing.T, *Lab) {
+	return func(t *testing.T, l *Lab) { send(t, raw(t, l, Laptop, proto), l.Addr(Server), pkt) }
+}
+
+// TestNoMapping reads what the server hears about answers that fit no flow of the NAT.
+func TestNoMapping(t *testing.T) {
+	needLab(t)
+	for name, answers := range map[string]bool{"linux-answers": true, "nat2-answers": true, "linux": false, "double-nat": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := build(t, name)
+			errors := raw(t, l, Server, icmp)
+			k, err := pptp(t, l, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			send(t, raw(t, l, Server, gre), k.from, gre1(k.seen))
+			b, from, ok := next(errors, silence)
+			if ok != answers || ok && (b[0] != 3 || b[1] != 2 || from != k.from) {
+				t.Errorf("got %x from %v, want an answer: %v", b, from, answers)
+			}
+		})
+	}
+}
+
+// TestHops sends what can cross one router only, and finds who lets it so far (T08).
+func TestHops(t *testing.T) {
+	needLab(t)
+	for name, beyond := range map[string]bool{"isp-esp": true, "isp-esp-ingress": false, "esp-out": false, "nat2-esp": true, "linux": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := build(t, name)
+			errors, c := raw(t, l, Laptop, icmp), raw(t, l, Laptop, esp)
+			setTTL(t, c, 2)
+			send(t, c, l.Addr(Server), security())
+			b, from, ok := next(errors, silence)
+			if ok != beyond || ok && (b[0] != 11 || from == l.Addr(Home)) {
+				t.Errorf("got %x from %v, want an answer from the second router: %v", b, from, beyond)
+			}
+		})
+	}
+}
+
+func setTTL(t *testing.T, c *net.IPConn, ttl int) {
+	t.Helper()
+	rc, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rc.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_TTL, ttl) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestStaleState forbids new flows and leaves the old ones alone.
+func TestStaleState(t *testing.T) {
+	needLab(t)
+	t.Parallel()
+	l := build(t, "stale-state")
+	for from, want := range map[int]string{500: "both", 40500: "none"} {
+		p := udpPair(t, l, from, 500, l.Addr(Server))
+		if got := p.talk(t); got != want {
+			t.Errorf("from port %d: got %q, want %q", from, got, want)
+		}
+		p.c.Close()
+		p.s.Close()
+	}
+	for to, want := range map[netip.Addr]string{l.Addr(Server): "both", l.Second(): "none"} {
+		if got, _ := echo(t, raw(t, l, Laptop, esp), rawOn(t, l, Server, l.Inside(to), esp), to, security()); got != want {
+			t.Errorf("ESP to %v: got %q, want %q", to, got, want)
+		}
+	}
+}
+
+// TestOpenings sends what reads as IKE, and what does not.
+func TestOpenings(t *testing.T) {
+	needLab(t)
+	t.Parallel()
+	l := build(t, "dpi-ike")
+	ike := func(before int, version, exchange byte) []byte {
+		b := make([]byte, before+28)
+		b[before+17], b[before+18] = version, exchange
+		return b
+	}
+	for _, w := range []struct {
+		port int
+		b    []byte
+		want bool
+	}{
+		{500, ike(0, 0x20, 34), false}, {500, ike(0, 0x10, 2), false}, {500, ike(0, 0x20, 35), true}, {500, ike(4, 0x20, 34), true},
+		{4500, ike(4, 0x20, 34), false}, {4500, ike(0, 0x20, 34), true}, {9, ike(0, 0x20, 34), true}, {500, []byte("short"), true},
+	} {
+		p := udpPair(t, l, 0, w.port, l.Addr(Server))
+		p.c.Write(w.b)
+		p.s.SetReadDeadline(time.Now().Add(silence))
+		if _, _, err := p.s.ReadFrom(make([]byte, 64)); (err == nil) != w.want {
+			t.Errorf("%x to port %d: arrived: %v, want %v", w.b, w.port, err == nil, w.want)
+		}
+		p.c.Close()
+		p.s.Close()
+	}
+}

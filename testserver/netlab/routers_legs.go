@@ -1,0 +1,135 @@
+package netlab
+
+// refusingRouters answer with ICMP, from their own address, what they let not through.
+func refusingRouters() []Router {
+	return []Router{
+		{Name: "esp-refused", Says: "The router refuses ESP, and says so: protocol unreachable.", // T17, T18
+			Home: with(helper, Rule{Do: NoProtocol, Way: Out, Proto: esp}),
+			Did:  "router", Neighbour: true, Expect: but(expect{"esp": noESP})},
+
+		{Name: "gre-refused", Says: "The router refuses GRE, and says so: prohibited by an administrator.", // T17, T18
+			Home: with(helper, Rule{Do: Prohibited, Way: Out, Proto: gre}),
+			Did:  "router", Neighbour: true, Expect: but(expect{"pptp": noGRE, "gre": noGRE})},
+
+		{Name: "natt-refused", Says: "The router refuses UDP to port 4500, and says so: prohibited by an administrator.", // T17, T18
+			Home: with(helper, Rule{Do: Prohibited, Way: Out, Proto: udp, Ports: []uint16{4500}}),
+			Did:  "router", Neighbour: true, Expect: but(expect{"natt": {"blocked-out", "udp-refused"}})},
+
+		{Name: "pptp-refused", Says: "The router refuses PPTP's TCP port 1723 with ICMP: port unreachable.", // T17, T18, T34
+			Home: with(helper, Rule{Do: NoPort, Way: Out, Proto: tcp, Ports: []uint16{1723}}),
+			Did:  "router", Neighbour: true, Expect: but(expect{"pptp": {"blocked-out", "tcp-refused"}})},
+
+		{Name: "linux-answers", Says: "A Linux home router without the PPTP helper, which refuses what comes and fits no flow of its own.", // F04
+			Home: Box{Masquerade: true, Answers: true},
+			Did:  "router", Neighbour: true, Expect: but(expect{"pptp": {"blocked-back", "no-pptp-helper"}})},
+
+		{Name: "stale-state", Says: "ESP and UDP 500 were forbidden on the router just now, and what it knew before still passes.", // F51, T26
+			Home:   with(helper, Rule{Way: Out, Proto: esp, New: true}, Rule{Way: Out, Proto: udp, Ports: []uint16{500}, New: true}),
+			Before: []Flow{{Proto: esp}, {Proto: udp, Port: 500}},
+			Did:    "nobody", Neighbour: true, Expect: good},
+	}
+}
+
+// laptops have a firewall of their own, for what laptop-firewall and laptop-refuses leave alone.
+func laptops() []Router {
+	refused, deaf := Expect{"blocked-out", "laptop-firewall"}, Expect{"blocked-back", "laptop-drops-answers"}
+	return []Router{
+		{Name: "laptop-refuses-esp", Says: "A good router, and a firewall on the laptop that lets no ESP out.", // F21, T20
+			Home: helper, Laptop: Firewall{Out: []Rule{{Proto: esp}}},
+			Did: "laptop", Neighbour: true, Expect: but(expect{"esp": refused})},
+
+		{Name: "laptop-refuses-udp", Says: "A good router, and a firewall on the laptop that lets nothing out to the UDP ports of VPNs.", // F21, T20
+			Home: helper, Laptop: Firewall{Out: []Rule{{Proto: udp, Ports: []uint16{500, 4500, 1701}}}},
+			Did: "laptop", Neighbour: true, Expect: but(expect{"ike": refused, "natt": refused, "l2tp": refused})},
+
+		{Name: "laptop-refuses-pptp", Says: "A good router, and a firewall on the laptop that drops what goes out to TCP port 1723.", // F21
+			// The kernel does not tell connect that the firewall drops its SYNs: it looks like silence.
+			Home: helper, Laptop: Firewall{Out: []Rule{{Proto: tcp, Ports: []uint16{1723}}}},
+			Did: "laptop", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": {"blocked-out", "tcp-1723-dropped"}})},
+
+		{Name: "laptop-drops-gre", Says: "A good router, and a firewall on the laptop that drops all GRE that comes in.", // F21, T16
+			Home: helper, Laptop: Firewall{In: []Rule{{Proto: gre}}},
+			Did: "laptop", Neighbour: true, Expect: but(expect{"pptp": deaf, "gre": deaf})},
+
+		{Name: "laptop-drops-esp", Says: "A good router, and a firewall on the laptop that drops all ESP that comes in.", // F21, T16
+			Home: helper, Laptop: Firewall{In: []Rule{{Proto: esp}}},
+			Did: "laptop", Neighbour: true, Expect: but(expect{"esp": deaf})},
+
+		{Name: "laptop-drops-udp", Says: "A good router, and a firewall on the laptop that drops what comes from the UDP ports of VPNs.", // F21, T16
+			Home: helper, Laptop: Firewall{In: []Rule{{Proto: udp, From: []uint16{500, 4500, 1701}}}},
+			Did: "laptop", Neighbour: true, Expect: but(expect{"ike": deaf, "natt": deaf, "l2tp": deaf})},
+	}
+}
+
+// providers drop at the isp, behind the home router. Where they drop after they looked at the TTL, as routers do, their answers to packets
+// with a small one show that the first router let the protocol out.
+func providers() []Router {
+	isp := func(rules ...Rule) Box { return with(Box{}, rules...) }
+	return []Router{
+		{Name: "isp-esp", Says: "The provider drops ESP.", // F20, T08
+			Home: helper, ISP: isp(Rule{Way: Out, Proto: esp}),
+			Did: "isp", Neighbour: true, Expect: but(expect{"esp": noESP})},
+
+		{Name: "isp-esp-ingress", Says: "The provider drops ESP before it looks at anything else: from the laptop that looks like the router's doing.", // T08
+			Home: helper, ISP: isp(Rule{Do: DropEarly, Way: Out, Proto: esp}),
+			Did: "isp", Named: unnamed(), Neighbour: true, Expect: but(expect{"esp": noESP})},
+
+		{Name: "isp-esp-back", Says: "The provider lets ESP out and drops the answers.",
+			Home: helper, ISP: isp(Rule{Way: In, Proto: esp}),
+			Did: "isp", Named: unnamed(), Neighbour: true, Expect: but(expect{"esp": {"blocked-back", "esp-back-dropped"}})},
+
+		{Name: "isp-gre", Says: "The provider drops GRE.", // F20, T08
+			Home: helper, ISP: isp(Rule{Way: Out, Proto: gre}),
+			Did: "isp", Neighbour: true, Expect: but(expect{"pptp": noGRE, "gre": noGRE})},
+
+		{Name: "isp-ah", Says: "The provider drops AH.", // F20, T08
+			Home: helper, ISP: isp(Rule{Way: Out, Proto: ah}),
+			Did: "isp", Neighbour: true, Expect: but(expect{"ah": {"blocked-out", "ah-out-dropped"}})},
+
+		{Name: "isp-pptp", Says: "The provider drops TCP to port 1723, PPTP's.", // F20
+			Home: helper, ISP: isp(Rule{Way: Out, Proto: tcp, Ports: []uint16{1723}}),
+			Did: "isp", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": {"blocked-out", "tcp-1723-dropped"}})},
+
+		{Name: "isp-natt", Says: "The provider drops UDP to port 4500, that of IPsec through NAT.", // F20, T08
+			Home: helper, ISP: isp(Rule{Way: Out, Proto: udp, Ports: []uint16{4500}}),
+			Did: "isp", Neighbour: true, Expect: but(expect{"natt": portDropped})},
+
+		{Name: "isp-l2tp", Says: "The provider drops UDP to port 1701, L2TP's.", // F20, T08
+			Home: helper, ISP: isp(Rule{Way: Out, Proto: udp, Ports: []uint16{1701}}),
+			Did: "isp", Neighbour: true, Expect: but(expect{"l2tp": portDropped})},
+
+		{Name: "isp-udp", Says: "The provider drops all UDP.", // F02, T08
+			Home: helper, ISP: isp(Rule{Way: Out, Proto: udp}),
+			Did: "isp", Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP})},
+
+		{Name: "isp-ike-back", Says: "The provider drops what comes back from UDP port 500, IKE's.",
+			Home: helper, ISP: isp(Rule{Way: In, Proto: udp, From: []uint16{500}}),
+			Did: "isp", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": {"blocked-back", "udp-port-back-dropped"}})},
+
+		{Name: "dpi-ike", Says: "The provider reads along: it drops what opens IKE, on any port, and lets all else through.", // F12, T11
+			Home: helper, ISP: isp(Rule{Way: Out, IKE: true}),
+			Did: "isp", Neighbour: true, Expect: but(expect{"ike": portDropped, "natt": portDropped})},
+
+		{Name: "nat2-esp", Says: "Two NATs in a row; the second, the provider's, drops ESP.", // F09, F19, T22
+			Home: helper, ISP: with(helper, Rule{Way: Out, Proto: esp}),
+			Did: "second-nat", Neighbour: true, Expect: but(expect{"esp": noESP})},
+
+		{Name: "nat2-gre", Says: "Two NATs in a row; the second, the provider's, drops GRE.", // F09, F19, T22
+			Home: helper, ISP: with(helper, Rule{Way: Out, Proto: gre}),
+			Did: "second-nat", Neighbour: true, Expect: but(expect{"pptp": noGRE, "gre": noGRE})},
+
+		{Name: "nat2-answers", Says: "Two NATs in a row; the second has no PPTP helper, and refuses what comes and fits no flow of its own.", // F19, T22
+			Home: helper, ISP: Box{Masquerade: true, Answers: true},
+			Did: "second-nat", Neighbour: true, Expect: but(expect{"pptp": {"blocked-back", "second-nat-without-helper"}})},
+	}
+}
+
+// servers are shut themselves, or stand in a cloud that is.
+func servers() []Router {
+	unproven := Expect{"inconclusive", "server-unproven"}
+	return []Router{
+		{Name: "cloud-firewall", Says: "The firewall of the server's provider drops ESP, whoever sends it.", // F01, F17, T15
+			Home: helper, ISP: with(Box{}, Rule{Way: Out, Proto: esp, All: true}),
+			Did: "server", Named: unnamed(), Neighbour: true, Expect: but(expect{"esp": unproven})},
+	}
+}

@@ -1,0 +1,34 @@
+package netlab
+
+import "time"
+
+// lines are good routers on bad lines, and routers that count.
+func lines() []Router {
+	return []Router{
+		{Name: "lossy-25", Says: "A good router on a very bad line: one packet in four is lost, each way.", // F53, T19
+			Home: helper, ISP: with(Box{}, Rule{OneIn: 4}), Lossy: true,
+			Did: "nobody", Neighbour: true, Expect: good},
+
+		{Name: "bursts", Says: "A good router on a line that is dead for a second now and then, a tenth of the time.", // F53, T19
+			Home: helper, Bump: line{dead: time.Second, alive: 9 * time.Second}.bump(), NeedsTUN: true, Lossy: true,
+			Did: "nobody", Neighbour: true, Expect: good},
+
+		{Name: "bursts-blocks", Says: "The same line, and a router that drops GRE and UDP to port 4500 on their way out, and ESP on its way back.", // F53, T19
+			Home: with(helper, Rule{Way: Out, Proto: gre}, Rule{Way: Out, Proto: udp, Ports: []uint16{4500}}, Rule{Do: DropEarly, Way: In, Proto: esp}),
+			Bump: line{dead: time.Second, alive: 9 * time.Second}.bump(), NeedsTUN: true, Lossy: true,
+			Did: "router", Named: unnamed(), Neighbour: true,
+			Expect: but(expect{"pptp": noGRE, "gre": noGRE, "natt": portDropped, "esp": {"blocked-back", "esp-back-dropped"}})},
+
+		{Name: "slow", Says: "A good router on a slow line: 300 ms to the server and back, and up to 100 ms more.", // T19
+			Home: helper, Bump: line{takes: 150 * time.Millisecond, jitter: 50 * time.Millisecond}.bump(), NeedsTUN: true,
+			Did: "nobody", Neighbour: true, Expect: good},
+
+		{Name: "reorders", Says: "A good router on a line on which one packet in four is overtaken by those after it.",
+			Home: helper, Bump: line{takes: 10 * time.Millisecond, holds: 0.25}.bump(), NeedsTUN: true,
+			Did: "nobody", Neighbour: true, Expect: good},
+
+		{Name: "doubles", Says: "A good router on a line on which every other packet comes twice.",
+			Home: helper, Bump: line{doubles: 0.5}.bump(), NeedsTUN: true,
+			Did: "nobody", Neighbour: true, Expect: good},
+	}
+}
