@@ -1,5 +1,7 @@
 package netlab
 
+import "net/netip"
+
 // refusingRouters answer with ICMP, from their own address, what they let not through.
 func refusingRouters() []Router {
 	return []Router{
@@ -126,10 +128,22 @@ func providers() []Router {
 
 // servers are shut themselves, or stand in a cloud that is.
 func servers() []Router {
+	shut := Expect{"inconclusive", "server-firewall"}
 	unproven := Expect{"inconclusive", "server-unproven"}
 	return []Router{
+		{Name: "server-firewall", Says: "The server's own firewall drops GRE, ESP and UDP to port 4500.", // F01, T15, T16
+			Home: helper, Server: Firewall{In: []Rule{{Proto: gre}, {Proto: esp}, {Proto: udp, Ports: []uint16{4500}}}},
+			Did: "server", Neighbour: true, Expect: but(expect{"pptp": shut, "gre": shut, "esp": shut, "natt": shut})},
+
 		{Name: "cloud-firewall", Says: "The firewall of the server's provider drops ESP, whoever sends it.", // F01, F17, T15
 			Home: helper, ISP: with(Box{}, Rule{Way: Out, Proto: esp, All: true}),
 			Did: "server", Named: unnamed(), Neighbour: true, Expect: but(expect{"esp": unproven})},
+
+		{Name: "rp-filter", Says: "GRE, ESP and AH leave from a second public address, and the server has another way back to there.", // F27, T16
+			Home: helper, ISP: Box{Masquerade: true, PortlessFrom: netip.MustParseAddr(cgnPortless)},
+			Server: Firewall{Elsewhere: netip.MustParseAddr(cgnPortless)},
+			// Two addresses are wrong for PPTP and ESP, and a NAT for AH, whatever the server does.
+			Did: "server", Named: map[string]string{"pptp": "unknown", "esp": "unknown"}, Neighbour: true,
+			Expect: but(expect{"pptp": {"altered", "addresses-differ"}, "gre": shut, "esp": {"altered", "addresses-differ"}})},
 	}
 }

@@ -89,7 +89,11 @@ func TestRouters(t *testing.T) {
 		"nat2-esp":        but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(cgn, cgn, cgn, "") }),
 		"nat2-gre":        but(func(f *facts) { f.V1, f.V0, f.Sources = "none", "none", src(cgn, "", "", cgn) }),
 		"nat2-answers":    but(func(f *facts) { f.V1, f.Sources = "out", src(cgn, cgn, cgn, cgn) }),
+		"server-firewall": but(func(f *facts) {
+			f.V1, f.V0, f.IPsec, f.Sources = "none", "none", "both none none none both", src(wan, "", "", "")
+		}),
 		"cloud-firewall": but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(wan, wan, wan, "") }),
+		"rp-filter": but(func(f *facts) {
 			f.V1, f.V0, f.IPsec, f.Sources = "none", "none", "both both both none none", src(cgn, "", "", "")
 		}),
 		"reorders": good,

@@ -76,14 +76,15 @@ func (b *bump) carry(from, to *os.File, toLaptop bool, late *queue) {
 			continue
 		}
 		b.mu.Lock()
-		out := b.edit(buf[:n], toLaptop, time.Now())
+		now := time.Now()
+		out := b.edit(buf[:n], toLaptop, now)
 		b.mu.Unlock()
 		for _, p := range out {
 			if p.Late <= 0 {
 				to.Write(p.Packet) // what the far side does not take is lost, as on any wire
 				continue
 			}
-			late.add(slices.Clone(p.Packet), time.Now().Add(p.Late))
+			late.add(slices.Clone(p.Packet), now.Add(p.Late))
 		}
 	}
 }
