@@ -378,6 +378,12 @@ func TestPPTPRefused(t *testing.T) {
 			t.Errorf("refused by %q: got %s, want %s", how, got, want)
 		}
 	}
+	// The socket takes port unreachable for a reset; the ICMP error itself may be heard of one of the tries only.
+	o := Observation{Exchanges: []Exchange{{Stage: stageConnect, From: Client, Refused: "reset"},
+		{Stage: stageConnect, From: Client, Refused: "reset", ICMPAtClient: []wire.ICMPSighting{{Type: 3, Code: 3}}}}}
+	if got, _ := (PPTP{}).Reason(o, Stage{ID: stageConnect}, BlockedOut, Circumstances{}); got != TCPRefused {
+		t.Errorf("refused by ICMP: got %s, want %s", got, TCPRefused)
+	}
 }
 
 // A nonce that the server blanks out of its report, until the address has proved that it receives, was not changed on the way.

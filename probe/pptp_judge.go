@@ -3,6 +3,7 @@ package probe
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"vpncheck/probe/wire"
@@ -138,22 +139,28 @@ func callIDChanges(e Exchange, ids callIDs) (out []Change) {
 func (PPTP) Reason(o Observation, stage Stage, v Verdict, c Circumstances) (Reason, []Evidence) {
 	switch {
 	case v == BlockedOut && stage.ID == stageConnect:
-		for _, e := range o.Exchanges {
-			switch {
-			case e.Stage != stageConnect || e.Refused == "":
-			case e.Refused == "reset":
-				return TCPReset, nil
-			default:
-				return TCPRefused, nil
-			}
-		}
-		return TCP1723Dropped, nil
+		return connectReason(o), nil
 	case v == BlockedOut && stage.ID == stageGRE:
 		return GREOutDropped, nil
 	case v == BlockedBack && stage.ID == stageGRE:
 		return greBackReason(o, c)
 	}
 	return "", nil
+}
+
+// connectReason tells a reset from a refusal by ICMP, which the socket takes for one and the same if it is 3/3.
+func connectReason(o Observation) Reason {
+	reason := TCP1723Dropped
+	for _, e := range o.Exchanges {
+		switch {
+		case e.Stage != stageConnect || e.Refused == "":
+		case e.Refused != "reset", slices.ContainsFunc(e.ICMPAtClient, func(i wire.ICMPSighting) bool { return i.Type == wire.ICMPUnreachable }):
+			return TCPRefused
+		default:
+			reason = TCPReset
+		}
+	}
+	return reason
 }
 
 func greBackReason(o Observation, c Circumstances) (Reason, []Evidence) {
