@@ -73,6 +73,9 @@ func (l *Lab) build(ctx context.Context, r Router) error {
 	if err := l.impersonate(r.Impostor); err != nil {
 		return err
 	}
+	if err := l.announce(r.Home.IGD); err != nil {
+		return err
+	}
 	if err := l.remember(ctx, Other, r.Earlier); err != nil {
 		return err
 	}

@@ -59,6 +59,26 @@ type Box struct {
 	PortlessFrom netip.Addr     // what has no ports (GRE, ESP, AH) leaves from this address, all else from the box's own
 	Static       netip.AddrPort // UDP from this port leaves from this address and the same port, or not at all
 	Rules        []Rule
+	IGD          *IGD // at home: it says who it is when it is asked; nil: it does not
+}
+
+// An IGD is what a home router tells the laptop of itself, by UPnP (Internet Gateway Device) and NAT-PMP: this, its outer address, and the
+// counters of its outer side, which are the kernel's own.
+type IGD struct {
+	Version      int // of the device and its services, 1 or 2; 0 is 1
+	Maker, Model string
+	Forwards     []Forward // that it says it has; whether it has them is for the rules to say
+	NoCounters   bool      // it has none
+	Constant     bool      // its counters stand still
+	NoNATPMP     bool
+}
+
+// A Forward is one entry of a router's table of port mappings.
+type Forward struct {
+	Proto    string // "UDP" or "TCP"
+	External uint16 // 0 is all
+	To       netip.Addr
+	Says     string
 }
 
 // A Firewall is that of a host. Of its rules only what they match counts: all drop.

@@ -65,6 +65,10 @@ func homeRouters() []Router {
 			Home: helper,
 			Did:  "nobody", Neighbour: true, Expect: good},
 
+		{Name: "igd", Says: "A good router that says who it is, and counts what it sends and receives.",
+			Home:      Box{Masquerade: true, PPTPHelper: true, IGD: &IGD{Maker: "Example", Model: "Lab Router"}},
+			Neighbour: true, Expect: good},
+
 		{Name: "symmetric", Says: "A NAT that picks a random outside port for each flow, with the PPTP helper on.",
 			Home: Box{Masquerade: true, FullyRandom: true, PPTPHelper: true},
 			Did:  "nobody", Neighbour: true, Expect: good},

@@ -26,6 +26,7 @@ func TestRouters(t *testing.T) {
 		"open":            but(func(f *facts) { f.CallID, f.Sources = "kept", src(public, public, public, public) }),
 		"linux":           but(func(f *facts) { f.CallID, f.V1 = "kept", "out" }),
 		"linux-pptp":      good,
+		"igd":             good,
 		"symmetric":       good,
 		"gre-out":         but(func(f *facts) { f.V1, f.V0, f.Sources = "none", "none", src(wan, "", "", wan) }),
 		"gre-back":        but(func(f *facts) { f.CallID, f.V1, f.V0 = "kept", "out", "out" }),
