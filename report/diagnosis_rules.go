@@ -115,10 +115,11 @@ func untranslated(s scene) (charge, bool) {
 	return charge{reason: leaked, confidence: Certain, args: args{"from": local.String()}}, true
 }
 
-// refusedOut: who refuses is told by the sender's address, as far as its TTL does not show it to be forged (T17).
+// refusedOut: who refuses is told by the sender's address, as far as its TTL does not show it to be forged (T17). The server's own refusals come
+// with packets that its network card saw, and those are serverDropped's.
 func refusedOut(s scene) (charge, bool) {
 	list := s.refusals(func(e probe.Exchange) []wire.ICMPSighting { return e.ICMPAtClient })
-	if len(list) < few || !s.nothingArrived() && s.f.Reason != probe.ServerFirewall {
+	if len(list) < few || !s.nothingArrived() {
 		return charge{}, false
 	}
 	from := list[0].From.Unmap()
@@ -130,8 +131,6 @@ func refusedOut(s scene) (charge, bool) {
 	ch := charge{args: args{"from": from.String(), "count": len(list), "says": icmpSays(int(list[0].Type), int(list[0].Code))}}
 	ch.evidence = []probe.Evidence{icmpNote(list, "client", isServer && crossedNone)}
 	switch {
-	case isServer && slices.ContainsFunc(s.tries, func(e probe.Exchange) bool { return e.Arrived.State == wire.Seen }):
-		ch.reason, ch.confidence = refusedByServer, Likely
 	case isServer && crossedNone:
 		ch.reason, ch.confidence = refusedNearby, Likely
 	case isServer && s.c.Server.Carrier(s.stage.Carrier).NIC:

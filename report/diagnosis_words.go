@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,7 +19,6 @@ const (
 	leaked               probe.Reason = "untranslated"
 	refusedByRouter      probe.Reason = "refused-by-router"
 	refusedNearby        probe.Reason = "refused-nearby"
-	refusedByServer      probe.Reason = "refused-by-server"
 	refusedByISP         probe.Reason = "refused-by-provider"
 	refusedSomewhere     probe.Reason = "refused-somewhere"
 	noMappingInRouter    probe.Reason = "no-mapping-in-router"
@@ -58,30 +58,29 @@ var accusations = map[probe.Reason]accusation{
 		return fmt.Sprintf("%s, and %.0f of its %s came to this laptop's network card, but to no program", reached(a), a.count("count"), answers(a))
 	}},
 	laptopRefusesAnswers: {CulpritLaptop, func(a args) string {
-		return reached(a) + ", and it told the server that it does not take the " + answersOf(a) + byICMP(a)
+		return reached(a) + ", and it told the server" + byICMP(a) + " that it does not take the " + answers(a)
 	}},
 	serverDrops: {CulpritServer, func(a args) string {
 		return fmt.Sprintf("%.0f of %s came to the server's network card, but to no program there", a.count("count"), packets(a))
 	}},
 	ahAndNAT: {CulpritNobody, func(args) string { return "AH signs the addresses in its packets, and every NAT has to change them" }},
 	leaked: {CulpritRouter, func(a args) string {
-		return fmt.Sprintf("%s, but from %s, this laptop's private address, which nobody out there can answer", reached(a), a.text("from", 60))
+		return fmt.Sprintf("%s, but from %s, this laptop's private address, which nobody out there can answer", reached(a), named(a, "from", "somebody"))
 	}},
 	refusedByRouter: {CulpritRouter, func(a args) string { return "it refused " + someOf(a) + byICMP(a) }},
 	refusedNearby: {CulpritRouter, func(a args) string {
 		return someOf(a) + " were refused in the server's name" + byICMP(a) + ", but the server saw none of them, and the refusal crossed no router on its way here"
 	}},
-	refusedByServer: {CulpritServer, func(a args) string { return "packets reached it, and it refused " + someOf(a) + byICMP(a) }},
 	refusedByISP: {CulpritISP, func(a args) string {
-		return someOf(a) + " were refused by " + a.text("from", 60) + ", a router out on the internet" + byICMP(a)
+		return someOf(a) + " were refused by " + named(a, "from", "somebody") + ", a router out on the internet" + byICMP(a)
 	}},
 	refusedSomewhere: {CulpritUnknown, func(a args) string {
-		return someOf(a) + " were refused in the name of " + a.text("from", 60) + byICMP(a) + ", and the server saw none of them"
+		return someOf(a) + " were refused in the name of " + named(a, "from", "somebody") + byICMP(a) + ", and the server saw none of them"
 	}},
 	noMappingInRouter:    {CulpritRouter, noMapping},
 	noMappingInSecondNAT: {CulpritSecondNAT, noMapping},
 	refusedBackByISP: {CulpritISP, func(a args) string {
-		return reached(a) + ", and " + a.text("from", 60) + ", a router out on the internet, refused the " + answersOf(a) + byICMP(a)
+		return reached(a) + ", and " + named(a, "from", "somebody") + ", a router out on the internet, refused the " + answers(a) + byICMP(a)
 	}},
 	answeredNearby: {CulpritRouter, func(a args) string {
 		return reached(a) + ", and the answers that came all the same crossed no router: they were made next to this laptop"
@@ -112,24 +111,24 @@ var accusations = map[probe.Reason]accusation{
 	}},
 	twoAddresses: {CulpritUnknown, func(args) string { return "its set-up and its data reach the server from different addresses" }},
 	twoAddressesBeyond: {CulpritSecondNAT, func(a args) string {
-		return "its set-up and its data reach the server from different addresses, and neither is " + a.text("outer", 60) + ", your router's own"
+		return "its set-up and its data reach the server from different addresses, and neither is " + named(a, "outer", "the address") + ", your router's own"
 	}},
 	forwardedElsewhere: {CulpritRouter, func(a args) string {
 		port := "every port"
 		if n := a.count("port"); n > 0 {
 			port = fmt.Sprintf("%s port %.0f", a.text("proto", 10), n)
 		}
-		return fmt.Sprintf("%s, and it has a forwarding of %s, to which they come, to %s", reachedNoneBack(a), port, a.text("to", 60))
+		return fmt.Sprintf("%s, and it has a forwarding of %s, to which they come, to %s", reachedNoneBack(a), port, named(a, "to", "another device"))
 	}},
 	cloudCannot: {CulpritServer, func(a args) string {
-		return fmt.Sprintf("%s, nor did anyone else's, and it stands at %s, whose network does not carry %s", reached(a), a.text("name", 40), carrier(a))
+		return fmt.Sprintf("%s, nor did anyone else's, and it stands at %s, whose network does not carry %s", reached(a), named(a, "name", "a provider"), carrier(a))
 	}},
 	unprovenServer: {CulpritUnknown, func(a args) string { return reached(a) + ", and neither did anyone else's in the last 24 hours" }},
 	unknownWho:     {CulpritUnknown, whatIsKnown},
 }
 
 func noMapping(a args) string {
-	return reached(a) + ", and it told the server itself that it has no place for the " + answersOf(a) + byICMP(a)
+	return reached(a) + ", and it told the server itself" + byICMP(a) + " that it has no place for the " + answers(a)
 }
 
 func leftRouter(a args) string {
@@ -141,7 +140,7 @@ func notAtOutside(a args) string {
 }
 
 func seenBeyond(a args) string {
-	return fmt.Sprintf("%s, but they get out of your router: %s, router number %.0f on the way, still saw them", reached(a), a.text("from", 60), a.count("ttl"))
+	return fmt.Sprintf("%s, but they get out of your router: %s, router number %.0f on the way, still saw them", reached(a), named(a, "from", "somebody"), max(2, a.count("ttl")))
 }
 
 // whatIsKnown is all that can be said where nothing tells who did it.
@@ -164,6 +163,9 @@ func number(a args, key, one, more string) string {
 	}
 	return more
 }
+
+// named is an address or a name, or what stands for one.
+func named(a args, key, other string) string { return cmp.Or(a.text(key, 60), other) }
 
 func packets(a args) string { return howMany(a, "tries") }
 
@@ -200,9 +202,6 @@ func reached(a args) string {
 
 func answers(a args) string { return number(a, "replied", "answer", "answers") }
 
-// answersOf is "6 answers", after an article.
-func answersOf(a args) string { return answers(a) }
-
 // reachedNoneBack is "6 of 6 ESP packets reached the server, none of its 6 answers came back".
 func reachedNoneBack(a args) string {
 	if n := a.count("returned"); n > 0 {
@@ -221,7 +220,7 @@ func someOf(a args) string {
 
 func byICMP(a args) string {
 	if says := a.text("says", 60); says != "" {
-		return " (ICMP: " + says + ")"
+		return " by ICMP (" + says + ")"
 	}
 	return ""
 }
@@ -304,7 +303,11 @@ func (d Diagnosis) Who() string {
 	case d.Culprit == CulpritUnknown:
 		return "not known"
 	}
-	return who(d.Culprit, a.text("router", 40)) + " (" + Clean(string(d.Confidence), 20) + ")"
+	name, sure := who(d.Culprit, a.text("router", 40)), Clean(string(d.Confidence), 20)
+	if sure == "" {
+		return name
+	}
+	return name + " (" + sure + ")"
 }
 
 // either lists suspects: "your router or your internet provider".

@@ -57,12 +57,12 @@ func findNATs(c probe.Circumstances, os []probe.Observation, reasons ...probe.Re
 	if !n.Local.IsValid() || !n.Seen.IsValid() {
 		return NATs{}
 	}
-	n.Kind, n.Whose, n.Confidence = n.decide(reasons)
+	n.Kind, n.Whose, n.Confidence = n.decide(c.Laptop.Gateway.Unmap(), reasons)
 	n.Text = natText(n.note().Args)
 	return n
 }
 
-func (n NATs) decide(reasons []probe.Reason) (kind string, whose Culprit, sure Confidence) {
+func (n NATs) decide(gateway netip.Addr, reasons []probe.Reason) (kind string, whose Culprit, sure Confidence) {
 	switch {
 	case n.Local == n.Seen:
 		return kindNone, "", Certain
@@ -75,9 +75,11 @@ func (n NATs) decide(reasons []probe.Reason) (kind string, whose Culprit, sure C
 	case n.RouterWAN.IsValid():
 		return kindUnknown, "", "" // its outer address is public, and another than the server sees
 	}
-	beyond := n.Hops
-	if len(beyond) > 0 {
-		beyond = beyond[1:]
+	var beyond []netip.Addr
+	for i, a := range n.Hops {
+		if i > 0 && a != n.Hops[0] && a != gateway && a != n.Local {
+			beyond = append(beyond, a)
+		}
 	}
 	switch {
 	case slices.ContainsFunc(beyond, shared):
