@@ -1,0 +1,100 @@
+package probe
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// fared draws how questions of a kind fared: p passed, b lost on the way back, o lost on the way out, ? the server could not tell.
+func fared(part, tries string) (out []Exchange) {
+	at := runStart.Add(4 * time.Second)
+	for i, c := range tries {
+		e := drawnTry(c, 1, i+1, at.Add(time.Duration(i)*randomEvery))
+		e.ID, e.Part, e.Sent.Dst = fmt.Sprintf("ike/%s%d", part, i), part, netip.MustParseAddrPort("198.51.100.10:500")
+		out = append(out, e)
+	}
+	return out
+}
+
+// Only octets without a form that pass at the same time at which openings do not tell of inspection (F12).
+func TestContrast(t *testing.T) {
+	for _, c := range []struct {
+		name                  string
+		stock, fresh, opening string
+		verdict               Verdict
+		want                  Reason
+	}{
+		{"inspection", "ppppp", "ppppp", "ooooo", BlockedOut, UDPContentDropped},
+		{"inspection-that-remembers", "ooooo", "ppppp", "ooooo", BlockedOut, UDPContentDropped},
+		{"answers-need-not-come-back", "bbbbb", "bbbbb", "ooooo", BlockedOut, UDPContentDropped},
+		{"a-lossy-line", "popop", "poopp", "ooooo", BlockedOut, UDPContentDropped},
+		{"no-stock-port", "", "ppppp", "ooooo", BlockedOut, UDPContentDropped},
+		{"of-the-answers", "ppppp", "ppppp", "bbbbb", BlockedBack, UDPContentBackDropped},
+		{"answers-lost-all", "bbbbb", "bbbbb", "bbbbb", BlockedBack, ""},
+		{"port", "ooooo", "ooooo", "ooooo", BlockedOut, ""},
+		{"few-passed", "ppooo", "oooop", "ooooo", BlockedOut, ""},
+		{"openings-pass-by-now", "ppppp", "ppppp", "ooppp", BlockedOut, ""},
+		{"answers-come-back-by-now", "ppppp", "ppppp", "bbbbp", BlockedBack, ""},
+		{"openings-were-not-asked", "ppppp", "ppppp", "", BlockedOut, ""},
+		{"two-openings-are-few", "ppppp", "ppppp", "oo", BlockedOut, ""},
+		{"openings-nobody-could-see", "ppppp", "ppppp", "oo???", BlockedOut, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := Observation{Random: append(append(fared(randomStock, c.stock), fared(randomFresh, c.fresh)...), fared(randomOpening, c.opening)...)}
+			got, because := inspected(o, c.verdict, controlOf(clean, clean))
+			if got != c.want || len(because) != 1 || because[0].Args["port"] != 500 || because[0].Args["content"] != (c.want != "") {
+				t.Errorf("got %q, %+v, want %q", got, because, c.want)
+			}
+		})
+	}
+	if got, because := inspected(Observation{}, BlockedOut, controlOf(clean, clean)); got != "" || because != nil {
+		t.Errorf("nothing was asked: got %q, %+v", got, because)
+	}
+}
+
+// Openings that fell into an outage were not dropped for what is in them.
+func TestContrastOutage(t *testing.T) {
+	dead := controlOf(outageFrom(18, 50), lateFrom(18, 50)) // from 3.6 s on
+	o := Observation{Random: append(fared(randomFresh, "ppppp"), fared(randomOpening, "ooooo")...)}
+	if got, _ := inspected(o, BlockedOut, dead); got != "" {
+		t.Errorf("got %q, want no reason", got)
+	}
+}
+
+// What befalls the line or the run after the last conversation is no part of its circumstances.
+func TestAfterwards(t *testing.T) {
+	c := proven()
+	c.Control = controlOf(outageFrom(26, 50), lateFrom(26, 50))
+	o := drawn("o,o,o,o,o,o")
+	last := o.Exchanges[len(o.Exchanges)-1].Sent.At
+	c.Over = last.Add(250 * time.Millisecond)
+	if f := Judge(toy{}, o, c); f.Verdict != BlockedOut {
+		t.Errorf("a line that dies at once afterwards: got %s (%s)", f.Verdict, f.Reason)
+	}
+	for _, x := range []struct {
+		stop time.Time
+		want Reason
+	}{{c.Over.Add(time.Second), TooLossy}, {c.Over.Add(-time.Second), Interrupted}} {
+		c := proven()
+		c.Over, c.Stop = last.Add(250*time.Millisecond), &Stop{Reason: Interrupted, At: x.stop}
+		if f := Judge(toy{}, drawn("ppopp"), c); f.Verdict != Inconclusive || f.Reason != x.want {
+			t.Errorf("a run that ends at %v: got %s (%s), want %s", x.stop, f.Verdict, f.Reason, x.want)
+		}
+	}
+}
+
+func TestControlUntil(t *testing.T) {
+	c := controlOf(clean, lateFrom(10, 50))
+	got := c.until(runStart.Add(time.Second))
+	if len(got.UDP) != 5 || len(got.TLS) != 5 {
+		t.Errorf("got %d and %d beats of the first second, want 5 and 5", len(got.UDP), len(got.TLS))
+	}
+	if len(c.UDP) != 50 {
+		t.Error("the whole was changed")
+	}
+	if all := c.until(runStart.Add(time.Hour)); len(all.UDP) != 50 || len(all.TLS) != 50 {
+		t.Errorf("got %d and %d beats, want all", len(all.UDP), len(all.TLS))
+	}
+}
