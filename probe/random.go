@@ -207,7 +207,7 @@ func (x contrast) content(v Verdict) bool {
 		}
 		return t.Arrived
 	}
-	passes := func(t Tally) bool { return crossed(t) >= 3 && 2*crossed(t) > t.Tries }
+	passes := func(t Tally) bool { return crossed(t) > randomTries/2 }
 	return (passes(x.stock) || passes(x.fresh)) && x.opening.Tries >= 3 && crossed(x.opening) == 0
 }
 

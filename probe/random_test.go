@@ -35,6 +35,7 @@ func TestContrast(t *testing.T) {
 		{"answers-lost-all", "bbbbb", "bbbbb", "bbbbb", BlockedBack, ""},
 		{"port", "ooooo", "ooooo", "ooooo", BlockedOut, ""},
 		{"few-passed", "ppooo", "oooop", "ooooo", BlockedOut, ""},
+		{"cut-short", "pp", "pp", "ooooo", BlockedOut, ""},
 		{"openings-pass-by-now", "ppppp", "ppppp", "ooppp", BlockedOut, ""},
 		{"answers-come-back-by-now", "ppppp", "ppppp", "bbbbp", BlockedBack, ""},
 		{"openings-were-not-asked", "ppppp", "ppppp", "", BlockedOut, ""},
