@@ -69,5 +69,8 @@ func (h *Host) Send(s *gate.Session, c sock.Conn, o sock.Out) (wire.Sighting, st
 		return wire.Sighting{State: wire.Absent, Why: err.Error()}, silentSend
 	}
 	h.count.answers.Add(1)
+	if l := h.links.of(s); l != nil {
+		l.flows.note(sent.Proto, sent.Src.Port(), sent.Dst)
+	}
 	return sent, ""
 }

@@ -54,6 +54,7 @@ type link struct {
 	client, own netip.AddrPort
 	desk        desk
 	card        card
+	flows       flows
 	out         chan wire.Message
 	unread      atomic.Int64    // octets of packets in out
 	ctx         context.Context // done when the session ends
@@ -275,6 +276,9 @@ func (l *link) saw(c wire.Carrier, s wire.Saw) {
 func (l *link) stray(c wire.Carrier, certain bool, arrived wire.Sighting) bool {
 	if !l.desk.stray(c, certain) {
 		return false
+	}
+	if arrived.Proto == protoTCP { // the kernel has answered it
+		l.flows.note(protoTCP, arrived.Dst.Port(), arrived.Src)
 	}
 	l.queue(wire.Message{Stray: &wire.Stray{Carrier: c, Arrived: cutBytes(arrived, maxStray)}})
 	return true

@@ -78,12 +78,14 @@ func (l *links) all() []*link {
 
 // A desk knows a session's open conversations and routes to them what was seen.
 type desk struct {
-	mu      sync.Mutex
-	open    []wire.Declare // oldest first
-	strays  int            // reported so far
-	guesses int            // strays that may be anybody's who knows the client's address
-	saws    int
-	echoes  int // saws of what may be somebody's who overheard the client
+	mu        sync.Mutex
+	open      []wire.Declare // oldest first
+	strays    int            // reported so far
+	guesses   int            // strays that may be anybody's who knows the client's address
+	saws      int
+	errors    map[wire.Carrier]int // of ICMP, reported so far
+	errorsAll int
+	echoes    int // saws of what may be somebody's who overheard the client
 }
 
 // declare opens a conversation, or says why not.

@@ -157,6 +157,9 @@ func (c *pptpConn) write(s *gate.Session, b []byte) (wire.Sighting, string) {
 		return wire.Sighting{State: wire.Absent, Why: err.Error()}, silentSend
 	}
 	c.p.h.count.answers.Add(1)
+	if l := c.p.h.links.of(s); l != nil {
+		l.flows.note(protoTCP, c.own.Port(), c.client)
+	}
 	return sent, ""
 }
 

@@ -129,6 +129,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	s.host.watchNIC()
 	s.listenPage()
+	s.host.listenICMP()
 	s.unwatch = context.AfterFunc(ctx, func() { s.Close() })
 	s.tending.Go(s.tend)
 	return nil
