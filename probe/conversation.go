@@ -41,10 +41,8 @@ func (p *Path) Conversation(ctx context.Context, of Probe) (*Conversation, error
 		index: map[uint32]int{}, began: map[uint32]int{}, answers: map[uint32]chan struct{}{},
 		slow: map[string]bool{}, settled: make(chan struct{}),
 	}
-	// TLS repeats what is lost: waiting is cheap, giving up is not.
-	wait, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	ready, err := p.link.declare(wait, c, wire.Declare{Conversation: c.id, Protocol: info.ID, Carriers: info.Carriers})
+	declare := wire.Declare{Conversation: c.id, Protocol: info.ID, Carriers: info.Carriers}
+	ready, err := p.link.declare(ctx, c, declare, func(t wire.Turn) { p.waits(info.ID, t) })
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, &Refusal{Reason: ended(ctx)}
@@ -291,8 +289,9 @@ func (c *Conversation) stranger(s wire.Sighting) {
 	}
 }
 
-func (c *Conversation) settle(carriers []wire.CarrierState) {
-	c.path.carriers(carriers)
+func (c *Conversation) settle(s wire.Settled) {
+	c.path.carriers(s.Carriers)
+	c.path.others(s.Others)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	select {

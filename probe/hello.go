@@ -3,13 +3,17 @@ package probe
 import (
 	"cmp"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"slices"
 	"time"
 
 	"vpncheck/probe/wire"
+	"vpncheck/probe/witness"
 )
 
 // open speaks the side channel's opening: Hello both ways, then Open for Session.
@@ -22,7 +26,7 @@ func (p *Path) open(ctx context.Context, cfg Config, conn *tls.Conn) *NoSessionF
 	if err := wire.WriteMessage(conn, wire.Message{Hello: &wire.Hello{Versions: []int{wire.LinkVersion}, Build: cfg.Build}}); err != nil {
 		return bad(err)
 	}
-	if err := wire.WriteMessage(conn, wire.Message{Open: &wire.Open{Access: cfg.Access, Prove: cfg.Prove}}); err != nil {
+	if err := wire.WriteMessage(conn, wire.Message{Open: &wire.Open{Access: cfg.Access, Prove: cfg.Prove, Laptop: laptopMark(cfg.Access, p.Local, witness.Mark())}}); err != nil {
 		return bad(err)
 	}
 	for {
@@ -45,6 +49,15 @@ func (p *Path) open(ctx context.Context, cfg Config, conn *tls.Conn) *NoSessionF
 			return nil
 		}
 	}
+}
+
+// laptopMark is what tells this laptop from others behind the same public address, keyed so that no other server could compare it. With another
+// local address it is another laptop: to a NAT it is one (F11).
+func laptopMark(access []byte, local netip.Addr, machine string) wire.Hex {
+	mac := hmac.New(sha256.New, access)
+	mac.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(local.AsSlice()))), local.AsSlice()...))
+	mac.Write([]byte(machine))
+	return mac.Sum(nil)[:8]
 }
 
 // begin starts the session's life: the link's reader and the control in both legs.

@@ -24,7 +24,7 @@ type link struct {
 
 	mu    sync.Mutex
 	talks map[string]*Conversation
-	ready map[string]chan wire.Ready
+	ready map[string]awaited
 	pongs func(wire.Ping)
 	err   error // why the link ended
 	done  chan struct{}
@@ -33,7 +33,7 @@ type link struct {
 }
 
 func newLink(conn net.Conn, pongs func(wire.Ping)) *link {
-	l := &link{conn: conn, talks: map[string]*Conversation{}, ready: map[string]chan wire.Ready{}, pongs: pongs, done: make(chan struct{})}
+	l := &link{conn: conn, talks: map[string]*Conversation{}, ready: map[string]awaited{}, pongs: pongs, done: make(chan struct{})}
 	go l.read()
 	return l
 }
@@ -60,11 +60,21 @@ func (l *link) readAll() error {
 			l.pongs(*m.Pong)
 		case m.Ready != nil:
 			l.mu.Lock()
-			ch := l.ready[m.Ready.Conversation]
+			a, ok := l.ready[m.Ready.Conversation]
 			delete(l.ready, m.Ready.Conversation)
 			l.mu.Unlock()
-			if ch != nil {
-				ch <- *m.Ready
+			if ok {
+				a.ready <- *m.Ready
+			}
+		case m.Turn != nil:
+			l.mu.Lock()
+			a, ok := l.ready[m.Turn.Conversation]
+			l.mu.Unlock()
+			if ok {
+				select {
+				case a.turn <- *m.Turn:
+				default: // one is enough
+				}
 			}
 		case m.Saw != nil:
 			l.saw(*m.Saw)
@@ -75,7 +85,7 @@ func (l *link) readAll() error {
 		case m.Settled != nil:
 			if c := l.talk(m.Settled.Conversation); c != nil {
 				l.claim(c)
-				c.settle(m.Settled.Carriers)
+				c.settle(*m.Settled)
 			}
 		case m.Bye != nil:
 			return fmt.Errorf("%w: %s", errServerBye, m.Bye.Why)
@@ -131,23 +141,46 @@ func (l *link) write(m wire.Message) error {
 	return wire.WriteMessage(l.conn, m)
 }
 
-// declare announces a conversation and waits for the server to be ready for it.
-func (l *link) declare(ctx context.Context, c *Conversation, d wire.Declare) (wire.Ready, error) {
-	ch := make(chan wire.Ready, 1)
+// An awaited is a conversation that the server has not said yet that it is ready for.
+type awaited struct {
+	ready chan wire.Ready
+	turn  chan wire.Turn
+}
+
+const (
+	declareWait = 5 * time.Second // TLS repeats what is lost: waiting is cheap, giving up is not
+	maxTurn     = 30 * time.Second
+)
+
+// declare announces a conversation and waits for the server to be ready for it; for longer, once, if others have the turn, of which waits is told.
+func (l *link) declare(ctx context.Context, c *Conversation, d wire.Declare, waits func(wire.Turn)) (wire.Ready, error) {
+	a := awaited{ready: make(chan wire.Ready, 1), turn: make(chan wire.Turn, 1)}
 	l.mu.Lock()
 	l.talks[d.Conversation] = c
-	l.ready[d.Conversation] = ch
+	l.ready[d.Conversation] = a
 	l.mu.Unlock()
 	if err := l.write(wire.Message{Declare: &d}); err != nil {
 		return wire.Ready{}, err
 	}
-	select {
-	case r := <-ch:
-		return r, nil
-	case <-l.done:
-		return wire.Ready{}, l.ended()
-	case <-ctx.Done():
-		return wire.Ready{}, ctx.Err()
+	limit := time.NewTimer(declareWait)
+	defer limit.Stop()
+	turn := a.turn
+	for {
+		select {
+		case r := <-a.ready:
+			return r, nil
+		case t := <-turn:
+			turn = nil
+			t.AtMost = min(max(t.AtMost, 0), maxTurn)
+			limit.Reset(t.AtMost + declareWait)
+			waits(t)
+		case <-limit.C:
+			return wire.Ready{}, context.DeadlineExceeded
+		case <-l.done:
+			return wire.Ready{}, l.ended()
+		case <-ctx.Done():
+			return wire.Ready{}, ctx.Err()
+		}
 	}
 }
 

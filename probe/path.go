@@ -30,6 +30,7 @@ type Path struct {
 	router   witness.RouterAsker // nil: nobody asks the gateway
 	prove    bool                // one answer of each is enough: come only to show that packets arrive
 	progress func(protocol string, part float64)
+	waiting  func(protocol string, atMost time.Duration)
 
 	// ikeOpened is closed when IKE's opening has been answered or given up: warm ESP comes after it (T27).
 	ikeOpened chan struct{}
@@ -121,6 +122,31 @@ func (p *Path) clear(ctx context.Context) bool {
 	p.next = at.Add(pace)
 	p.mu.Unlock()
 	return sleep(ctx, at.Sub(now))
+}
+
+// waits notes that others behind the same address have the turn, and tells whoever looks on.
+func (p *Path) waits(protocol string, t wire.Turn) {
+	p.mu.Lock()
+	o := wire.Others{Last: time.Now()}
+	if p.facts.Server.Others != nil {
+		o = *p.facts.Server.Others
+	}
+	o.Running = max(o.Running, t.Ahead, 1)
+	p.facts.Server.Others = &o
+	p.mu.Unlock()
+	if p.waiting != nil {
+		p.waiting(protocol, t.AtMost)
+	}
+}
+
+// others takes the server's last word on who else is behind the same address. Who was there once is not forgotten.
+func (p *Path) others(o *wire.Others) {
+	if o == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.facts.Server.Others = o
 }
 
 // carriers takes the server's last word on what arrives there.

@@ -14,11 +14,13 @@ import (
 
 // An Event is what happens while a run is under way, as it happens.
 type Event struct {
-	Kind     string    `json:"event"` // "session", "started", "percent", "verdict", "done"
+	Kind     string    `json:"event"` // "session", "started", "waiting", "percent", "verdict", "done"
 	At       time.Time `json:"at"`
 	Protocol string    `json:"protocol,omitempty"`
 	Finding  *Finding  `json:"finding,omitempty"` // with "verdict"
 	Percent  int       `json:"percent,omitempty"` // with "percent"
+	// AtMost comes with "waiting": another laptop behind the same public address is being tested, and this one waits for its turn.
+	AtMost time.Duration `json:"at_most_ns,omitempty"`
 }
 
 // A Result is a whole run: facts, and what Judge made of them.
@@ -79,6 +81,9 @@ func (r *run) hold(ctx context.Context) {
 	beating, still := context.WithCancel(context.WithoutCancel(ctx))
 	defer still()
 	r.path.progress = r.progress
+	r.path.waiting = func(protocol string, atMost time.Duration) {
+		r.event(Event{Kind: "waiting", Protocol: protocol, AtMost: atMost})
+	}
 	go r.path.heart.run(beating, r.path.link, r.controlSocket())
 	go r.watch(beating, cancel)
 	r.path.listenICMP(beating.Done())

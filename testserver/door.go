@@ -2,6 +2,7 @@ package testserver
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -151,6 +152,8 @@ func (s *Server) admit(t *tls.Conn, o wire.Open) (*link, *wire.Bye) {
 		session: session,
 		client:  client,
 		own:     addrPort(t.LocalAddr()),
+		roof:    roof{access: sha256.Sum256(o.Access), from: session.From()},
+		laptop:  laptopOf(o.Laptop),
 		out:     make(chan wire.Message, linkQueue),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())

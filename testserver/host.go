@@ -35,6 +35,8 @@ type Host struct {
 	now         func() time.Time
 	links       *links
 	ikePeers    ikePeers
+	runs        runs
+	turns       turns
 	sentTo      sentTo
 	count       counters
 	watches     []nicWatch // set while the responders are told to listen

@@ -55,6 +55,9 @@ type link struct {
 	desk        desk
 	card        card
 	flows       flows
+	roof        roof
+	laptop      laptop
+	waitsUntil  time.Time // for other sessions; set at the first wait, under turns.mu
 	out         chan wire.Message
 	unread      atomic.Int64    // octets of packets in out
 	ctx         context.Context // done when the session ends
@@ -62,6 +65,7 @@ type link struct {
 
 	mu  sync.Mutex
 	bye *wire.Bye
+	ran *ran // once it has used a carrier without ports
 }
 
 // serve holds the link until either side ends it.
@@ -85,6 +89,7 @@ func (l *link) serve(hello wire.Message) {
 	lifetime.Stop()
 	l.session.Close()
 	l.server.host.links.remove(l)
+	l.leave()
 	<-written
 	if l.bye != nil {
 		linger(l.conn)
@@ -198,13 +203,45 @@ func (l *link) handle(m wire.Message) {
 	case m.Ping != nil:
 		l.queue(wire.Message{Pong: m.Ping})
 	case m.Declare != nil:
-		l.queue(wire.Message{Ready: l.declare(*m.Declare)})
+		l.declare(*m.Declare)
 	case m.Finish != nil:
 		l.finish(*m.Finish)
 	}
 }
 
-func (l *link) declare(d wire.Declare) *wire.Ready {
+// declare opens a conversation, and says so, at once or when it is its turn.
+func (l *link) declare(d wire.Declare) {
+	ready := l.admit(d)
+	if ready.Refused != "" || !clashes(d.Carriers) {
+		l.queue(wire.Message{Ready: ready})
+		return
+	}
+	if l.server.host.turns.ask(l, d.Conversation) {
+		l.granted(d.Conversation)
+	}
+}
+
+// granted says that a conversation has its turn. What it leaves in a NAT is remembered from now on.
+func (l *link) granted(conversation string) {
+	l.mu.Lock()
+	if l.ran == nil && l.ctx.Err() == nil {
+		l.ran = l.server.host.runs.begin(l.roof, l.laptop, l.server.cfg.Now())
+	}
+	l.mu.Unlock()
+	l.queue(wire.Message{Ready: &wire.Ready{Conversation: conversation}})
+}
+
+// leave gives back what a session has that has ended.
+func (l *link) leave() {
+	l.server.host.turns.leave(l)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.server.host.runs.end(l.ran, l.server.cfg.Now())
+	l.ran = nil
+}
+
+// admit says whether a conversation can be held.
+func (l *link) admit(d wire.Declare) *wire.Ready {
 	ready := &wire.Ready{Conversation: cutName(d.Conversation)}
 	for _, c := range d.Carriers[:min(len(d.Carriers), maxCarriers)] {
 		if s := l.server.carrier(c, l.own.Addr()); !s.Ready {
@@ -220,7 +257,10 @@ func (l *link) declare(d wire.Declare) *wire.Ready {
 func (l *link) finish(f wire.Finish) {
 	time.AfterFunc(settleWait, func() {
 		l.desk.finish(f.Conversation)
-		l.queue(wire.Message{Settled: &wire.Settled{Conversation: cutName(f.Conversation), Carriers: l.carriers()}})
+		l.queue(wire.Message{Settled: &wire.Settled{
+			Conversation: cutName(f.Conversation), Carriers: l.carriers(), Others: l.others(), // before another has the turn
+		}})
+		l.server.host.turns.release(l, f.Conversation)
 	})
 }
 
@@ -236,6 +276,11 @@ func (l *link) carriers() []wire.CarrierState {
 	return states
 }
 
+// others is what this client may know of those behind the same address.
+func (l *link) others() *wire.Others {
+	return l.server.host.runs.others(l.roof, l.laptop, l.server.cfg.Now())
+}
+
 // hello is the Session message.
 func (l *link) hello(budget gate.Limits) wire.Message {
 	return wire.Message{Session: &wire.Session{
@@ -246,6 +291,7 @@ func (l *link) hello(budget gate.Limits) wire.Message {
 		Control:  l.server.cfg.ControlPort,
 		Second:   l.server.second(l.own.Addr()),
 		Carriers: l.carriers(),
+		Others:   l.others(),
 		Packets:  budget.Packets,
 		Bytes:    budget.Bytes,
 	}}

@@ -110,9 +110,15 @@ func (w *world) dialLink(from *sock.FakeHost) *client {
 // open is a client with a session, which has declared what it is going to ask.
 func (w *world) open(from *sock.FakeHost, carriers ...wire.Carrier) *client {
 	w.t.Helper()
+	return w.openAs("laptop-1", from, carriers...)
+}
+
+// openAs is open for one of several laptops behind an address.
+func (w *world) openAs(who string, from *sock.FakeHost, carriers ...wire.Carrier) *client {
+	w.t.Helper()
 	c := w.dialLink(from)
 	c.send(wire.Message{Hello: &wire.Hello{Versions: []int{wire.LinkVersion}}})
-	c.send(wire.Message{Open: &wire.Open{Access: w.state.ConnString("h", 0).Access}})
+	c.send(wire.Message{Open: &wire.Open{Access: w.state.ConnString("h", 0).Access, Laptop: wire.Hex(who)}})
 	if m := c.recv(); m.Hello == nil {
 		w.t.Fatalf("got %+v, want Hello", m)
 	}

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -443,6 +445,65 @@ func TestJoinedServerFirewall(t *testing.T) {
 		j.want(j.run(j.Context(), j.laptop), map[string]string{
 			"pptp": theirs, "gre": theirs, "ike": theirs, "natt": theirs, "esp": theirs, "ah": "altered ah-through-nat", "l2tp": theirs,
 		})
+	})
+}
+
+// Two laptops behind one router, whose one mapping for GRE is that of whoever spoke last: they take turns, and both pass.
+func TestJoinedTurns(t *testing.T) {
+	const apart = 10000 // between the ports of the two
+	atHome2 := netip.MustParseAddr("192.168.1.12")
+	latest := atHome
+	route := func(p sock.FakePacket) []sock.FakePacket {
+		switch port := p.Src.Port(); {
+		case p.Dst.Addr() == public && p.Dst.Port() >= 40000+apart:
+			p.Dst = netip.AddrPortFrom(atHome2, p.Dst.Port()-apart)
+		case p.Dst.Addr() == public && p.Dst.Port() > 0:
+			p.Dst = netip.AddrPortFrom(atHome, p.Dst.Port())
+		case p.Dst.Addr() == public:
+			p.Dst = netip.AddrPortFrom(latest, 0)
+		case p.Src.Addr() == atHome2 && port > 0:
+			p.Src = netip.AddrPortFrom(public, port+apart)
+		default:
+			if port == 0 {
+				latest = p.Src.Addr()
+			}
+			p.Src = netip.AddrPortFrom(public, port)
+		}
+		return []sock.FakePacket{p}
+	}
+	join(t, route, func(j *joined) {
+		plain := slices.DeleteFunc(allProbes(), func(p probe.Probe) bool { return p.Info().ID != "gre" })
+		run := func(from *sock.FakeHost, on func(probe.Event)) probe.Result {
+			cfg := probe.Config{Net: from, Host: j.cs.Host, Access: j.cs.Access, Pin: j.cs.Pin, Build: "test"}
+			return probe.Run(j.Context(), probe.Open(j.Context(), cfg), plain, on)
+		}
+		second := j.fake.Host(atHome2)
+		var results [2]probe.Result
+		var waited []string
+		var both sync.WaitGroup
+		both.Go(func() { results[0] = run(j.laptop, nil) })
+		both.Go(func() {
+			time.Sleep(300 * time.Millisecond)
+			results[1] = run(second, func(e probe.Event) {
+				if e.Kind == "waiting" && e.AtMost > 0 {
+					waited = append(waited, e.Protocol)
+				}
+			})
+		})
+		both.Wait()
+		for i, r := range results {
+			j.want(r, map[string]string{"gre": "passed"})
+			if o := r.Circumstances.Server.Others; (o != nil) != (i == 1) {
+				t.Errorf("laptop %d is told of %+v", i+1, o)
+			}
+		}
+		if len(waited) != 1 || waited[0] != "gre" {
+			t.Errorf("got %q, want gre to wait", waited)
+		}
+		// The same laptop again is no other.
+		if o := run(second, nil).Circumstances.Server.Others; o == nil || o.Count != 1 || o.Running != 0 {
+			t.Errorf("got %+v, want the other laptop", o)
+		}
 	})
 }
 

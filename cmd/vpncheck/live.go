@@ -41,6 +41,9 @@ func (l *live) on(e probe.Event) {
 	switch e.Kind {
 	case "started":
 		l.underway = append(l.underway, l.title(e.Protocol))
+	case "waiting":
+		l.clear()
+		fmt.Fprintf(l.w, "%s: another laptop behind this router is being tested; waiting, %.0f seconds at most\n", l.title(e.Protocol), e.AtMost.Seconds())
 	case "percent":
 		l.percent = e.Percent
 	case "verdict":

@@ -61,6 +61,9 @@ type Open struct {
 	Access Hex `json:"access"`
 	// Prove says that the client comes only to show that packets arrive, not to be told a verdict.
 	Prove bool `json:"prove,omitempty"`
+	// Laptop tells this laptop from others behind the same public address, and is worth nothing to anybody else: eight octets of a hash of
+	// what it knows of itself, keyed with the access token.
+	Laptop Hex `json:"laptop,omitempty"`
 }
 
 // Session is the server's answer to Open.
@@ -81,10 +84,10 @@ type Session struct {
 	Bytes   int    `json:"bytes"`
 }
 
-// Others are runs of the last ten minutes with this session's access token from this session's public address: what they left in a NAT may
+// Others are other laptops' runs of the last ten minutes with this session's access token from this session's public address: what they left in a NAT may
 // stand in the way (F11, T05). Nothing is told of other tokens' runs.
 type Others struct {
-	Count   int       `json:"count"`             // ended, in the last ten minutes
+	Count   int       `json:"count"`             // laptops whose runs have ended, in the last ten minutes
 	Last    time.Time `json:"last,omitzero"`     // when the last of them sent its last packet
 	Running int       `json:"running,omitempty"` // under way now: they and this one take turns on the carriers without ports
 }
@@ -182,6 +185,8 @@ type Finish struct {
 type Settled struct {
 	Conversation string         `json:"conversation"`
 	Carriers     []CarrierState `json:"carriers"`
+	// Others is Session.Others as it stands now.
+	Others *Others `json:"others,omitempty"`
 }
 
 // Ping and its echo are the TLS leg of the control.

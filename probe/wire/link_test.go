@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -26,24 +27,29 @@ const transcript = "testdata/link-v1.txt"
 // transcriptV1 has every message type with all fields set.
 func transcriptV1() []Message {
 	carriers := []CarrierState{
-		{Carrier: CarrierGRE, Ready: true, Proof: &Proof{At: moment, Own: true}},
+		{Carrier: CarrierGRE, Ready: true, Proof: &Proof{At: moment, Own: true}, NIC: true, Owners: []string{"kernel module ip_gre"}},
 		{Carrier: CarrierPPTP, Why: "TCP 1723 is held by pptpd (pid 812)"},
 	}
 	return []Message{
 		{Hello: &Hello{Versions: []int{1}, Build: "vpncheck 1.0.0 linux/amd64"}},
-		{Open: &Open{Access: counting(1, 16), Prove: true}},
+		{Open: &Open{Access: counting(1, 16), Prove: true, Laptop: counting(9, 8)}},
 		{Session: &Session{
 			ID: 0xfffefdfc, Key: counting(0, 32),
 			Client: netip.MustParseAddrPort("192.0.2.1:40000"), Server: netip.MustParseAddrPort("[2001:db8::7]:443"),
 			Control: 8443, Second: netip.MustParseAddr("198.51.100.7"),
-			Carriers: carriers, Packets: 2000, Bytes: 2 << 20,
+			Carriers: carriers, Packets: 2000, Bytes: 2 << 20, Others: &Others{Count: 2, Last: moment, Running: 1},
+			Cloud: &Cloud{Name: "azure", Cannot: []Carrier{CarrierGRE, CarrierGREv1}, Ask: []Carrier{CarrierESP, CarrierAH}},
 		}},
 		{Declare: &Declare{Conversation: "gre-1", Protocol: "gre", Carriers: []Carrier{CarrierControl, CarrierPPTP, CarrierGRE, CarrierGREv1}}},
 		{Ready: &Ready{Conversation: "gre-1", Refused: "state-clash", Why: "another run holds it"}},
+		{Turn: &Turn{Conversation: "gre-1", Ahead: 1, AtMost: 20 * time.Second}},
 		{Saw: &Saw{Conversation: "gre-1", Exchange: 0xffffffff, Began: true, Arrived: fullSighting(), Replied: NotSeen(), ICV: "valid", Silent: "replay"}},
 		{Stray: &Stray{Carrier: CarrierGREv1, Arrived: fullSighting()}},
+		{Came: &Came{Conversation: "gre-1", Carrier: CarrierGRE, ICMP: ICMPSighting{
+			At: moment, From: netip.MustParseAddr("192.0.2.1"), TTL: 60, Type: 3, Code: 2, Quote: counting(0x45, 28),
+		}}},
 		{Finish: &Finish{Conversation: "gre-1"}},
-		{Settled: &Settled{Conversation: "gre-1", Carriers: carriers}},
+		{Settled: &Settled{Conversation: "gre-1", Carriers: carriers, Others: &Others{Count: 1}}},
 		{Ping: &Ping{N: 1}},
 		{Pong: &Ping{N: 1}},
 		{Bye: &Bye{Reason: "busy", Why: "no room for another session"}},
