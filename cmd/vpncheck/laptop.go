@@ -27,6 +27,25 @@ func lookAround(n sock.Net) func(netip.Addr) probe.LaptopFacts {
 	}
 }
 
+// asker returns what asks this computer's gateway about itself; nil if nobody is to be asked, or there is none.
+func (f *runFlags) asker(n sock.Net) witness.RouterAsker {
+	gateway := witness.Gateway().V4.Address
+	if f.noRouter || f.prove || !gateway.IsValid() {
+		return nil
+	}
+	return newRouterAsker(n, gateway)
+}
+
+// askRouter is what the gateway says of itself; nil if it was not asked.
+func (f *runFlags) askRouter(ctx context.Context, n sock.Net) *witness.Router {
+	asker := f.asker(n)
+	if asker == nil {
+		return nil
+	}
+	r := asker.Router(ctx)
+	return &r
+}
+
 // signIn returns what says whether a sign-in page stands before the internet, and where one signs in. Where the server's own page answers, with
 // the signature of the key that has the pin, there is none. Another web server on the VPN server is none either: whoever catches all web pages
 // answers also for an address at which nobody can be.

@@ -39,6 +39,8 @@ type local struct {
 	Portal     witness.Sign        `json:"portal"`
 	Ports      []witness.Port      `json:"ports"`
 	Machine    witness.Machine     `json:"machine"`
+	// Router is what the gateway says of itself; nil if nobody asked it.
+	Router *witness.Router `json:"router,omitempty"`
 }
 
 // local looks at this computer and its network only.
@@ -81,9 +83,12 @@ func (f *runFlags) lookAtLocal(ctx context.Context, page *url.URL) local {
 		Ports:   witness.Holders(net),
 		Machine: witness.Inside(),
 	}
+	asked := make(chan *witness.Router, 1)
+	go func() { asked <- f.askRouter(ctx, net) }()
 	l.Interfaces, _ = witness.Interfaces() // the ways say what stood in the way of looking
 	l.DNS = witness.DNS(ctx, page.Hostname(), dnsTimeout)
 	l.Portal = witness.Portal(ctx, page.String(), knownBody)
+	l.Router = <-asked
 	return l
 }
 
@@ -137,8 +142,9 @@ func (l local) hints() []string {
 
 // fields are what was found, a line each.
 func (l local) fields() [][2]string {
-	out := [][2]string{{"System", l.system()}, {"Addresses", l.addresses()}, {"Gateway", l.gateway()}, {"VPN", l.vpn()},
-		{"Names (DNS)", l.names()}, {"Sign-in page", l.portal()}}
+	out := [][2]string{{"System", l.system()}, {"Addresses", l.addresses()}, {"Gateway", l.gateway()}}
+	out = append(out, l.routerFields()...)
+	out = append(out, [][2]string{{"VPN", l.vpn()}, {"Names (DNS)", l.names()}, {"Sign-in page", l.portal()}}...)
 	for _, p := range l.Ports {
 		out = append(out, [2]string{fmt.Sprintf("UDP port %d", p.Port), portText(p)})
 	}

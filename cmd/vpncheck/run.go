@@ -235,7 +235,7 @@ func (f *runFlags) hold(ctx context.Context, link wire.ConnString, probes []prob
 	cfg := probe.Config{
 		Net: net, Host: link.Host, Port: link.Port, Access: link.Access, Pin: link.Pin, Build: version(), Prove: f.prove,
 		Deep: f.deep, Changed: f.changed,
-		Look: lookAround(net), Portal: signIn(link.Pin),
+		Look: lookAround(net), Router: f.asker(net), Portal: signIn(link.Pin),
 	}
 	switch f.family {
 	case "4":
