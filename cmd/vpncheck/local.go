@@ -61,7 +61,11 @@ func (f *runFlags) local(ctx context.Context, out, errs io.Writer) error {
 	if f.portalURL == knownPage {
 		asked += " (Mozilla's)"
 	}
-	fmt.Fprintf(errs, "vpncheck: looking at this computer; asking %s whether a sign-in page stands in the way\n\n", asked)
+	router := ", and your router about itself"
+	if f.noRouter {
+		router = ""
+	}
+	fmt.Fprintf(errs, "vpncheck: looking at this computer; asking %s whether a sign-in page stands in the way%s\n\n", asked, router)
 	l := f.lookAtLocal(ctx, page)
 	if err := f.write(out, l); err != nil {
 		return err
