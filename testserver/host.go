@@ -37,7 +37,6 @@ type Host struct {
 	ikePeers    ikePeers
 	runs        runs
 	turns       turns
-	sentTo      sentTo
 	count       counters
 	watches     []nicWatch // set while the responders are told to listen
 	nic         atomic.Bool
@@ -215,7 +214,7 @@ func (h *Host) Arrived(at wire.Sighting, carriers ...wire.Carrier) {
 		return
 	}
 	for _, c := range carriers {
-		if !h.provesNothing(c, from) {
+		if !h.state.provesNothing(c, from) {
 			h.state.arrived(c, from, h.now())
 		}
 	}

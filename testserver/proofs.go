@@ -26,7 +26,7 @@ type ProofRecord struct {
 
 func (s *State) openProofs() error {
 	s.proofs = make(map[wire.Carrier]ProofRecord)
-	for _, file := range []string{identityFile, proofsFile} { // what a crash left behind
+	for _, file := range []string{identityFile, proofsFile, sentToFile} { // what a crash left behind
 		leftover, _ := filepath.Glob(filepath.Join(s.dir, file+".*.tmp"))
 		for _, path := range leftover {
 			os.Remove(path)

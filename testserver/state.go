@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/big"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -52,6 +53,7 @@ type State struct {
 	identity identity
 	proofs   map[wire.Carrier]ProofRecord
 	dirty    bool
+	sentTo   map[netip.Addr]time.Time
 	drops    map[wire.Carrier]time.Time // by this machine's own firewall, since the start
 }
 
@@ -88,6 +90,9 @@ func OpenState(dir string, o StateOptions) (*State, error) {
 		if err := writeJSON(filepath.Join(dir, identityFile), s.identity); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.openSentTo(); err != nil {
+		return nil, err
 	}
 	return s, s.openProofs()
 }

@@ -50,7 +50,7 @@ func (s *site) serve(t *testing.T) {
 // test begins to test another site, as serve does with --peer.
 func (s *site) test(ctx context.Context, other *site) {
 	p := &peers{
-		net: s.host, others: []wire.ConnString{other.state.ConnString(other.addr.String(), 0)}, asked: s.srv.Asked,
+		net: s.host, others: []wire.ConnString{other.state.ConnString(other.addr.String(), 0)}, sentTo: s.srv.SentTo,
 		say: func(text string) { s.mu.Lock(); defer s.mu.Unlock(); s.said = append(s.said, text) },
 	}
 	go p.run(ctx)

@@ -2,11 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -111,8 +111,8 @@ type peers struct {
 	net    sock.Net
 	others []wire.ConnString
 	look   func(netip.Addr) probe.LaptopFacts
-	asked  func(...netip.Addr) // told of every address before packets are sent there
-	say    func(string)        // one sentence, for the administrator
+	sentTo func(...netip.Addr) error // told of every address before packets are sent there, and after
+	say    func(string)              // one sentence, for the administrator
 
 	turn chan struct{} // one test at a time
 }
@@ -128,7 +128,6 @@ func (p *peers) run(ctx context.Context) {
 }
 
 func (p *peers) tend(ctx context.Context, c wire.ConnString) {
-	p.recall(ctx, c)
 	last := ""
 	for wait := peerFirst; rest(ctx, jitter(wait)); {
 		outcome := p.test(ctx, c)
@@ -143,18 +142,6 @@ func (p *peers) tend(ctx context.Context, c wire.ConnString) {
 			wait = peerAgain
 		}
 	}
-}
-
-// recall takes it that packets were sent to the other server before this one was started.
-func (p *peers) recall(ctx context.Context, c wire.ConnString) {
-	if a, err := netip.ParseAddr(c.Host); err == nil {
-		p.asked(a)
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, peerFirst)
-	defer cancel()
-	found, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", c.Host)
-	p.asked(found[:min(len(found), 8)]...)
 }
 
 // rest waits, and says whether ctx let it.
@@ -186,10 +173,12 @@ func (p *peers) test(ctx context.Context, c wire.ConnString) peerOutcome {
 		Net: p.net, Host: c.Host, Port: c.Port, Access: c.Access, Pin: c.Pin, Build: version(), Prove: true, Look: p.look,
 	})
 	to := []netip.Addr{path.Server, path.Circumstances().Server.Second}
-	p.asked(to...)
 	probes, _, _ := choose(nil)
+	err := p.sentTo(to...)
 	r := probe.Run(ctx, path, probes, nil)
-	p.asked(to...)
+	if err2 := p.sentTo(to...); err != nil || err2 != nil {
+		p.say("remembering where packets were sent to: " + cmp.Or(err, err2).Error())
+	}
 	return outcomeOf(r, probes)
 }
 

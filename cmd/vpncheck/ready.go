@@ -306,12 +306,12 @@ func tellUnproven(l *lines, st testserver.Status, link wire.ConnString) {
 	if len(unproven) == 0 {
 		return
 	}
-	what := carrierList(unproven)
+	what := "Not proven yet: " + carrierList(unproven)
 	if len(unproven) == len(st.Carriers) {
-		what = "nothing at all"
+		what = "Nothing is proven yet"
 	}
 	l.print("\n")
-	l.para("Not proven yet: " + what + ". Until a packet of a kind has reached this server, within 24 hours, from anyone, silence is not blamed on " +
+	l.para(what + ". Until a packet of a kind has reached this server, within 24 hours, from anyone, silence is not blamed on " +
 		"anybody's router. To prove it, run this on a machine outside, best at another provider than this one and the customer's:")
 	l.print("\n  sudo vpncheck run --prove '" + link.String() + "'\n\n")
 	l.para("Or let another vpncheck server test this one every hour: \"serve --peer\" there, with the same string.")

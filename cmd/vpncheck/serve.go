@@ -138,7 +138,7 @@ func serve(ctx context.Context, f serveFlags, out, errs io.Writer) error {
 		return err
 	}
 	say := func(text string) { fmt.Fprintln(errs, "vpncheck: "+text) }
-	tests := &peers{net: cfg.Net, others: others, look: lookAround(cfg.Net), asked: server.Asked, say: say}
+	tests := &peers{net: cfg.Net, others: others, look: lookAround(cfg.Net), sentTo: server.SentTo, say: say}
 	var testing sync.WaitGroup
 	testing.Go(func() { tests.run(ctx) })
 	<-ctx.Done()
