@@ -172,7 +172,10 @@ func (p *peers) test(ctx context.Context, c wire.ConnString) peerOutcome {
 	path := probe.Open(ctx, probe.Config{
 		Net: p.net, Host: c.Host, Port: c.Port, Access: c.Access, Pin: c.Pin, Build: version(), Prove: true, Look: p.look,
 	})
-	to := []netip.Addr{path.Server, path.Circumstances().Server.Second}
+	var to []netip.Addr
+	if facts := path.Circumstances(); facts.NoSession == nil { // else nothing will be sent
+		to = []netip.Addr{path.Server, facts.Server.Second}
+	}
 	probes, _, _ := choose(nil)
 	err := p.sentTo(to...)
 	r := probe.Run(ctx, path, probes, nil)
