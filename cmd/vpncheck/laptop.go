@@ -33,7 +33,11 @@ func (f *runFlags) asker(n sock.Net) witness.RouterAsker {
 	if f.noRouter || f.prove || !gateway.IsValid() {
 		return nil
 	}
-	return newRouterAsker(n, gateway)
+	local, err := n.Source(gateway)
+	if err != nil {
+		return nil
+	}
+	return witness.NewRouterAsker(local, gateway)
 }
 
 // askRouter is what the gateway says of itself; nil if it was not asked.

@@ -24,7 +24,7 @@ func (l local) routerFields() [][2]string {
 		out[0][1] += fmt.Sprintf("; %d devices answered as a router", r.Gateways)
 	}
 	if r.WAN.IsValid() {
-		out = append(out, [2]string{"Router's outside", outside(r.WAN)})
+		out = append(out, [2]string{"Outer address", outside(r.WAN)})
 	}
 	for _, f := range r.Forwards {
 		if to := f.To.Unmap(); !l.owns(to) {

@@ -27,8 +27,8 @@ func TestRouterFields(t *testing.T) {
 		router            *witness.Router
 	}{
 		{"not-asked", "", ":", nil},
-		{"silent", "Router: does not say what it is: no answer", "outside", &witness.Router{Look: witness.Look{Why: "no answer"}}},
-		{"named", "Router: AVM FRITZ!Box 7590 (firmware 7.57)\nRouter's outside: 203.0.113.2, a public", "forward", seen(nil)},
+		{"silent", "Router: does not say what it is: no answer", "Outer", &witness.Router{Look: witness.Look{Why: "no answer"}}},
+		{"named", "Router: AVM FRITZ!Box 7590 (firmware 7.57)\nOuter address: 203.0.113.2, a public", "forward", seen(nil)},
 		{"maker-twice", "Router: Acme Box 9\n", "", seen(func(r *witness.Router) {
 			*r = witness.Router{Look: r.Look, Maker: "Acme", Model: "Acme Box", Number: "9", WAN: r.WAN}
 		})},
