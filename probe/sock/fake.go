@@ -43,6 +43,12 @@ type Fake struct {
 	Delay time.Duration
 	// Hops is how much TTL a packet loses; one that has no more is dropped.
 	Hops uint8
+	// Expired, if set, is called for a packet, as it left, whose TTL ends at a router on the way, the first being hop 1. It returns the
+	// router's address, and that answers with ICMP time exceeded, which Between does not see; or none, and the packet is dropped. A
+	// router that drops the packet only afterwards answers all the same (T08), one behind it does not.
+	Expired func(hop uint8, p FakePacket) netip.Addr
+	// Quote is how many octets an answer of Expired's quotes behind the IP header; 0 means all.
+	Quote int
 
 	wire   sync.Mutex // one packet at a time
 	stream sync.Mutex
@@ -262,9 +268,15 @@ func (h *FakeHost) transmit(p *FakePacket, deliver func(*FakeHost, FakePacket)) 
 
 	arriving := []FakePacket{p.clone()}
 	hops := f.Hops
-	if self {
+	switch {
+	case self:
 		hops = 0
-	} else if f.Between != nil {
+	case f.Expired != nil && p.TTL <= hops:
+		if router := f.Expired(p.TTL, p.clone()); router.IsValid() {
+			deliver(h, p.timeExceeded(router, f.Quote))
+		}
+		return nil
+	case f.Between != nil:
 		arriving = f.Between(arriving[0])
 	}
 	for _, q := range arriving {
@@ -286,6 +298,26 @@ func (h *FakeHost) transmit(p *FakePacket, deliver func(*FakeHost, FakePacket)) 
 		}
 	}
 	return nil
+}
+
+// timeExceeded is a router's answer to a packet whose TTL has ended there.
+func (p FakePacket) timeExceeded(router netip.Addr, octets int) FakePacket {
+	quoted := p.Payload
+	if p.Proto == protoUDP {
+		u := wire.UDP{SrcPort: p.Src.Port(), DstPort: p.Dst.Port(), Length: uint16(8 + len(p.Payload))}
+		u.Checksum = p.Checksum.field(wire.Sighting{Src: p.Src, Dst: p.Dst, Bytes: p.Payload})
+		quoted = append(u.Append(nil), quoted...)
+	}
+	m := wire.ICMPError{Type: wire.ICMPTimeExceeded, Quoted: quoted, Header: wire.IPv4{
+		TotalLength: uint16(headerLen + len(quoted)), ID: p.IPID, DF: p.DF, TTL: 1, Protocol: p.Proto, Src: p.Src.Addr(), Dst: p.Dst.Addr(),
+	}}
+	if octets > 0 {
+		m.Quoted = quoted[:min(octets, len(quoted))]
+	}
+	return FakePacket{
+		Proto: wire.IPProtoICMP, Src: netip.AddrPortFrom(router, 0), Dst: netip.AddrPortFrom(p.Src.Addr(), 0),
+		TTL: DefaultTTL + 1 - p.TTL, IPID: randomID(), Payload: m.Append(nil),
+	}
 }
 
 func (p FakePacket) clone() FakePacket {

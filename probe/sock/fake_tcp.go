@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"vpncheck/probe/wire"
 )
 
 const (
@@ -23,30 +25,42 @@ const (
 // Dial implements Net. A connect that gets no answer ends with ctx, or after two minutes, as it does in a kernel; its SYN is sent
 // once.
 func (h *FakeHost) Dial(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
+	return h.dialed(ctx, netip.AddrPortFrom(local, 0), remote, DefaultTTL)
+}
+
+// DialTTL implements Net. An answer of Expired's ends it.
+func (h *FakeHost) DialTTL(ctx context.Context, local, remote netip.AddrPort, ttl uint8) (net.Conn, error) {
+	return h.dialed(ctx, local, remote, ttl)
+}
+
+func (h *FakeHost) dialed(ctx context.Context, local, remote netip.AddrPort, ttl uint8) (net.Conn, error) {
 	remote = unmap(remote)
-	c, err := h.dial(ctx, local.Unmap(), remote)
+	c, err := h.dial(ctx, unmap(local), remote, ttl)
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(remote), Err: err})
 	}
 	return c, nil
 }
 
-func (h *FakeHost) dial(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
+func (h *FakeHost) dial(ctx context.Context, local, remote netip.AddrPort, ttl uint8) (net.Conn, error) {
 	if err := h.denied("dial", int(remote.Port())); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	src, err := h.from(local, remote.Addr())
+	src, err := h.from(local.Addr(), remote.Addr())
 	if err != nil {
 		return nil, err
 	}
-	h.net.mu.Lock()
-	port := h.freePort()
-	h.net.mu.Unlock()
+	port := local.Port()
+	if port == 0 {
+		h.net.mu.Lock()
+		port = h.freePort()
+		h.net.mu.Unlock()
+	}
 	p := FakePacket{
-		Proto: protoTCP, Src: netip.AddrPortFrom(src, port), Dst: remote, TTL: DefaultTTL, DF: true, IPID: randomID(),
+		Proto: protoTCP, Src: netip.AddrPortFrom(src, port), Dst: remote, TTL: ttl, DF: true, IPID: randomID(),
 		Payload: fakeSYN(),
 	}
 	p.Payload = withPorts(p)
@@ -56,6 +70,9 @@ func (h *FakeHost) dial(ctx context.Context, local netip.Addr, remote netip.Addr
 		switch {
 		case to == nil && q.Proto == protoTCP:
 			answer = or(answer, syscall.ECONNREFUSED)
+		case to == h && q.Proto == wire.IPProtoICMP:
+			to.deliver(q)
+			answer = or(answer, syscall.EHOSTUNREACH)
 		case to != nil && q.Proto == protoTCP && q.Dst.Port() != 0:
 			q.Payload = withPorts(q)
 			to.deliver(q)

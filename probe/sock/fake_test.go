@@ -422,6 +422,61 @@ func TestFakeConnects(t *testing.T) {
 	}
 }
 
+// TestFakeExpired: a router on the way answers for a packet whose TTL ends there, or keeps silent, and quotes what left.
+func TestFakeExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, laptop, server := fakePair()
+		hops := []netip.Addr{netip.MustParseAddr("192.168.1.1"), {}, netip.MustParseAddr("192.0.2.3")}
+		f.Hops, f.Expired = 3, func(hop uint8, _ FakePacket) netip.Addr { return hops[hop-1] }
+		ears, raw, udp := must(laptop.Raw(1, inside)), must(laptop.Raw(50, inside)), must(laptop.UDP(to(inside, 500)))
+		must(server.Listen(to(outside, 1723)))
+		heard := func() (from netip.Addr, ttl uint8, m wire.ICMPError) {
+			ears.SetReadDeadline(time.Now().Add(time.Second))
+			s, err := ears.Recv()
+			if err != nil {
+				return
+			}
+			return s.Src.Addr(), *s.TTL, must(wire.ParseICMPError(s.Bytes))
+		}
+		for i, want := range hops {
+			for _, c := range []Conn{raw, udp} {
+				f.Quote = 8 * i // 0 is all
+				sent := must(c.Send(Out{Dst: to(outside, 500), TTL: uint8(i + 1), Payload: []byte("12345678901234567890")}))
+				from, ttl, m := heard()
+				if from != want {
+					t.Errorf("hop %d: got an answer from %v, want %v", i+1, from, want)
+				}
+				if !want.IsValid() {
+					continue
+				}
+				n := 20 + 8*truth(c == udp)
+				if i > 0 {
+					n = f.Quote
+				}
+				if m.Type != wire.ICMPTimeExceeded || m.Header.Src != inside || m.Header.Protocol != sent.Proto || len(m.Quoted) != n || ttl != uint8(64-i) {
+					t.Errorf("hop %d: got %+v with TTL %d", i+1, m, ttl)
+				}
+				if c == udp && (m.Quoted[1] != 0xF4 || uint16(m.Quoted[6])<<8|uint16(m.Quoted[7]) != UDPChecksum(sent)) {
+					t.Errorf("hop %d: got %x", i+1, m.Quoted)
+				}
+			}
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			_, err := laptop.DialTTL(ctx, to(inside, 50123), to(outside, 1723), uint8(i+1))
+			cancel()
+			if want.IsValid() != errors.Is(err, syscall.EHOSTUNREACH) || want.IsValid() == (time.Since(began) >= time.Second) {
+				t.Errorf("hop %d: got %v", i+1, err)
+			}
+			if want.IsValid() {
+				if _, _, m := heard(); m.Header.Protocol != 6 || uint16(m.Quoted[0])<<8|uint16(m.Quoted[1]) != 50123 {
+					t.Errorf("hop %d: got %+v", i+1, m)
+				}
+			}
+		}
+		must(laptop.DialTTL(t.Context(), to(inside, 0), to(outside, 1723), 4)).Close()
+	})
+}
+
 // TestFakeManyAtOnce is for the race detector.
 func TestFakeManyAtOnce(t *testing.T) {
 	_, laptop, server := fakePair()

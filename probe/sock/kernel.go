@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"syscall"
 )
 
 // Kernel is the network of the machine we run on.
@@ -50,10 +51,28 @@ func (Kernel) UDP(local netip.AddrPort) (Conn, error) {
 
 // Dial implements Net.
 func (Kernel) Dial(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
-	d := net.Dialer{KeepAlive: -1}
+	return dial(ctx, &net.Dialer{}, netip.AddrPortFrom(local, 0), remote)
+}
+
+// DialTTL implements Net, over IPv4.
+func (Kernel) DialTTL(ctx context.Context, local, remote netip.AddrPort, ttl uint8) (net.Conn, error) {
+	if !unmap(remote).Addr().Is4() {
+		return nil, fmt.Errorf("connecting with a limited TTL over IPv6: %w", errors.ErrUnsupported)
+	}
+	return dial(ctx, &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
+		var err error
+		if e := c.Control(func(fd uintptr) { err = setTTL(fd, int(ttl)) }); e != nil {
+			return e
+		}
+		return os.NewSyscallError("setsockopt", err)
+	}}, local, remote)
+}
+
+func dial(ctx context.Context, d *net.Dialer, local, remote netip.AddrPort) (net.Conn, error) {
+	d.KeepAlive = -1
 	d.SetMultipathTCP(false) // a router must see what a VPN client sends
 	if local.IsValid() {
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(local.Unmap(), 0))
+		d.LocalAddr = net.TCPAddrFromAddrPort(unmap(local))
 	}
 	c, err := d.DialContext(ctx, "tcp", unmap(remote).String())
 	if err != nil {

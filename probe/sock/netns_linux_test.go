@@ -240,6 +240,15 @@ func TestSYNs(t *testing.T) {
 			}
 			c.Close()
 		}
+		if e.client.Is4() {
+			c := must(Kernel{}.DialTTL(t.Context(), to(e.client, 50123), localAddr(l.Addr()), 3))
+			if s := must(syns.Recv()); s.Src != to(e.client, 50123) || *s.TTL != 3 {
+				t.Errorf("saw %+v, want TTL 3 from the port that was chosen", s)
+			}
+			c.Close()
+		} else if _, err := (Kernel{}).DialTTL(t.Context(), to(e.client, 0), localAddr(l.Addr()), 3); !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("DialTTL: got %v", err)
+		}
 		// A port that refuses has SYNs too.
 		l.Close()
 		_, err := Kernel{}.Dial(t.Context(), e.client, to(e.server, 1723))

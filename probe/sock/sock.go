@@ -24,6 +24,9 @@ type Net interface {
 	// Dial opens a TCP connection from local (which may be the zero Addr). It sends no keepalives of the kernel's: an idle
 	// connection is idle.
 	Dial(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error)
+	// DialTTL is Dial from a chosen port, with packets that cross only so many routers. A router that answers ends it with
+	// syscall.EHOSTUNREACH on some systems; others, and the silent ones, let it wait until ctx ends.
+	DialTTL(ctx context.Context, local, remote netip.AddrPort, ttl uint8) (net.Conn, error)
 	// Listen accepts TCP connections, on both families if local has the zero Addr. It sends no keepalives either.
 	Listen(local netip.AddrPort) (net.Listener, error)
 	// SYNs shows every TCP SYN without ACK that arrives for a port, before any handshake: what accept never tells. It only
