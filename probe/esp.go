@@ -114,6 +114,13 @@ func (p ESP) hold(ctx context.Context, c *Conversation, f *Flow, part string, fl
 	})
 }
 
+// Trace implements Tracer.
+func (ESP) Trace(c *Conversation, _ Observation, _ Finding) (*Trace, error) {
+	f, err := c.Raw(wire.IPProtoESP, wire.CarrierESP, readESP)
+	tunnel := newESPTunnel(false)
+	return &Trace{Flow: f, Next: func() Question { return Question{DF: true, Payload: tunnel.packet} }}, err
+}
+
 // worthCold says whether the first address has left a question that the second can answer: whether ESP needs IKE, or whether a block is
 // a clash.
 func (p ESP) worthCold(c *Conversation) bool {

@@ -122,10 +122,12 @@ type Question struct {
 	NoChecksum bool
 	// Number is the exchange's number, 0 for the next.
 	Number uint32
+	// TTL is how many routers the packet may cross, less one; 0 is as usual.
+	TTL uint8
 }
 
 func (q Question) out(tag wire.Tag) sock.Out {
-	return sock.Out{DF: q.DF, ID: q.ID, NoChecksum: q.NoChecksum, Payload: q.Payload(tag)}
+	return sock.Out{DF: q.DF, TTL: q.TTL, ID: q.ID, NoChecksum: q.NoChecksum, Payload: q.Payload(tag)}
 }
 
 // Ask sends a question and waits for its answer as long as the path's round trip asks for. What comes later is still filed.

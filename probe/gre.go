@@ -78,6 +78,16 @@ func (g GRE) Observe(ctx context.Context, path *Path) (Observation, error) {
 	return c.Finish(ctx), nil
 }
 
+// Trace implements Tracer.
+func (GRE) Trace(c *Conversation, _ Observation, _ Finding) (*Trace, error) {
+	f, err := c.Raw(wire.IPProtoGRE, wire.CarrierGRE, readGRE)
+	return &Trace{Flow: f, Next: func() Question {
+		return Question{Payload: func(t wire.Tag) []byte {
+			return wire.GRE{ProtocolType: wire.ProtocolTypeIPv4, Payload: inner(t)}.Append(nil)
+		}}
+	}}, err
+}
+
 // The two ends of the tunnel's inside, as two sites would number it.
 var (
 	innerLaptop = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 68, 0, 2}), 40068)

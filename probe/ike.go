@@ -109,6 +109,14 @@ func (IKE) talks(c *Conversation) ([]*ikeTalk, error) {
 	return talks, nil
 }
 
+// Trace implements Tracer: an opening is whole in itself.
+func (IKE) Trace(c *Conversation, _ Observation, _ Finding) (*Trace, error) {
+	f, err := c.stockUDP(wire.IKEPort, wire.CarrierIKE, readIKE)
+	return &Trace{Flow: f, Next: func() Question {
+		return Question{DF: true, Payload: newIKEv2(wire.GroupCurve25519, f.Local(), f.to).open}
+	}}, err
+}
+
 // readIKE takes the tag out of a message. One that cannot be read is somebody's, or damaged.
 func readIKE(s wire.Sighting) (wire.Tag, bool) {
 	m, err := wire.ParseIKE(s.Bytes)

@@ -98,6 +98,27 @@ func (l L2TP) speak(ctx context.Context, c *Conversation, part string, port uint
 	return nil
 }
 
+// Trace implements Tracer: the openings of tunnels, or where those pass, what follows them, of a tunnel that the server does not know: it
+// sees it, and keeps silent.
+func (l L2TP) Trace(c *Conversation, _ Observation, failed Finding) (*Trace, error) {
+	t := &l2tpTalk{c: c, part: l2tpStock, doubt: func() {}, tunnels: map[uint16]*l2tpTunnel{}}
+	f, err := c.stockUDP(wire.L2TPPort, wire.CarrierL2TP, t.read)
+	t.flow = f
+	return &Trace{Flow: f, Next: func() Question {
+		k := t.attempt()
+		return Question{DF: true, Payload: func(tag wire.Tag) []byte {
+			if failed.Stage == l2tpTunnelStage {
+				return k.message(tag, 0, wire.L2TPSCCRQ, k.opening()...)
+			}
+			k.ns, k.peer, k.peerCall, k.lcp.opened = 1, randomID(0), randomID(0), true
+			if failed.Stage == l2tpSessionStage {
+				return k.message(tag, 0, wire.L2TPICRQ, k.calling()...)
+			}
+			return k.data(k.lcp.request(tag))
+		}}
+	}}, err
+}
+
 // Changes implements Probe: nothing in a message is a NAT's to change, and what is in a tunnel is the user's.
 func (L2TP) Changes(_ Observation, e Exchange) []Change {
 	out := Compare(e, 0)

@@ -201,6 +201,23 @@ func (t *nattTalk) say(ctx context.Context) Exchange {
 	return Exchange{}
 }
 
+// Trace implements Tracer: openings of IKE, or where those pass, IKE_AUTH or ESP, of an SA that the server need not know.
+func (n NATT) Trace(c *Conversation, _ Observation, failed Finding) (*Trace, error) {
+	f, err := c.stockUDP(wire.NATTPort, wire.CarrierNATT, readNATT)
+	tunnel := newESPTunnel(c.path.Server.Is4())
+	return &Trace{Flow: f, Next: func() Question {
+		ike := newIKEv2(wire.GroupCurve25519, f.Local(), f.to)
+		switch failed.Stage {
+		case nattESP:
+			return Question{DF: true, NoChecksum: c.path.Server.Is4(), Payload: tunnel.packet}
+		case nattAuth:
+			ike.responder, ike.id = randomSPI(), 1
+			return Question{DF: true, Payload: func(t wire.Tag) []byte { return wire.AppendNATTIKE(nil, ike.next(t)) }}
+		}
+		return Question{DF: true, Payload: func(t wire.Tag) []byte { return wire.AppendNATTIKE(nil, ike.open(t)) }}
+	}}, err
+}
+
 // readNATT takes the tag out of what came from port 4500.
 func readNATT(s wire.Sighting) (wire.Tag, bool) {
 	switch kind, _ := wire.NATTKind(s.Bytes); kind {

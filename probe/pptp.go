@@ -254,6 +254,31 @@ func (call *pptpCall) hangUp(ctx context.Context) {
 	call.s.AskTCP(ctx, call.n+3, stageClear, wire.StopControlConnectionRequest{Reason: 1}.Append(nil), any)
 }
 
+// Trace implements Tracer: attempts to connect, or where a call was set up, the packets that its tunnel would carry on. That call has been hung
+// up: the server sees them, and keeps silent.
+func (p PPTP) Trace(c *Conversation, o Observation, failed Finding) (*Trace, error) {
+	switch failed.Stage {
+	case stageConnect:
+		return &Trace{Port: pptpPort}, nil
+	case stageGRE:
+	default:
+		return nil, errors.New("what fails is inside a connection that opens, and no packet of it can be asked for alone")
+	}
+	call := &pptpCall{c: c, peer: randomID(0), lcp: lcpLink{magic: randomMagic(), opened: true}}
+	for _, e := range o.Exchanges {
+		if e.Stage != stageGRE || e.From != Client {
+			continue
+		}
+		if g, err := wire.ParseEnhancedGRE(e.Sent.Bytes); err == nil {
+			call.peer, call.seq = g.CallID, max(call.seq, g.Seq)
+		}
+	}
+	f, err := c.Raw(wire.IPProtoGRE, wire.CarrierGREv1, call.read)
+	return &Trace{Flow: f, Next: func() Question {
+		return Question{DF: true, Payload: func(t wire.Tag) []byte { return call.packet(call.lcp.request(t)) }}
+	}}, err
+}
+
 // randomID is a Call-ID: never zero, and not the given one.
 func randomID(not uint16) uint16 {
 	for {

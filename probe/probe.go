@@ -112,12 +112,14 @@ type Observation struct {
 	// seems blocked (F12).
 	Random []Exchange `json:"random,omitempty"`
 	// Hops and Train are what the witnesses found that are asked once something did not pass. They decide nothing; they tell who did it.
-	Hops  []Hop  `json:"hops,omitempty"`
-	Train *Train `json:"train,omitempty"`
+	Hops    []Hop  `json:"hops,omitempty"`
+	HopsWhy string `json:"hops_why,omitempty"` // why there are none, where they were to be asked
+	Train   *Train `json:"train,omitempty"`
 }
 
-// A Hop is what was heard of packets that could cross only TTL routers. Linux answers them even where it would drop them afterwards
-// (T08): an answer from hop 2 or beyond says that the first router let the protocol through, and silence says nothing.
+// A Hop is what was heard of packets whose TTL ended at the router so many hops away. Linux answers them even where it would drop them
+// afterwards (T08): an answer from hop 2 or beyond says that the first router let the protocol through, and silence says nothing. The
+// control's hops are asked once a run, and stand in each observation that has hops, so that it can be read alone.
 type Hop struct {
 	TTL     int                 `json:"ttl"`
 	Control bool                `json:"control,omitempty"` // the control's UDP, for comparison; else the protocol's own packets
@@ -133,8 +135,8 @@ type Train struct {
 	Arrived  int `json:"arrived"`
 	Replied  int `json:"replied"`
 	Returned int `json:"returned"`
-	// Readings are of the router's counters, in order of time: two or more before the train, while nothing was sent on purpose, and two
-	// or more after it.
+	// Readings are of the router's counters, in order of time. The first two and the last two were taken while only the control beat;
+	// between the others this train was on its way, or another. Counted says what they mean.
 	Readings []witness.Counters `json:"readings,omitempty"`
 	// Began and Ended are when the first packet left, and when the last answer was given up.
 	Began time.Time `json:"began,omitzero"`

@@ -14,7 +14,7 @@ import (
 
 // An Event is what happens while a run is under way, as it happens.
 type Event struct {
-	Kind     string    `json:"event"` // "session", "started", "waiting", "percent", "verdict", "done"
+	Kind     string    `json:"event"` // "session", "started", "waiting", "percent", "verdict", "witness", "done"
 	At       time.Time `json:"at"`
 	Protocol string    `json:"protocol,omitempty"`
 	Finding  *Finding  `json:"finding,omitempty"` // with "verdict"
@@ -71,6 +71,8 @@ type run struct {
 	done    map[string]chan struct{} // by probe id, closed when it has ended
 	parts   map[string]float64
 	percent int
+
+	settled *Circumstances // as the conversations left them; nil if they did not come to their end
 }
 
 // hold runs every probe, each in its own time, with the control beating all the while.
@@ -87,6 +89,7 @@ func (r *run) hold(ctx context.Context) {
 	go r.path.heart.run(beating, r.path.link, r.controlSocket())
 	go r.watch(beating, cancel)
 	r.path.listenICMP(beating.Done())
+	router := r.askRouter(ctx)
 	r.event(Event{Kind: "session"})
 	for _, p := range r.probes {
 		r.done[p.Info().ID] = make(chan struct{})
@@ -106,6 +109,7 @@ func (r *run) hold(ctx context.Context) {
 	r.random(ctx)
 	r.over.Store(true)
 	r.tell()
+	r.ask(ctx, r.settle(ctx, router))
 }
 
 // controlSocket opens the UDP leg; without it TLS beats alone.
@@ -247,11 +251,13 @@ func (r *run) event(e Event) {
 // result judges everything once more, now that all circumstances are known.
 func (r *run) result() Result {
 	c := r.path.Circumstances()
-	out := Result{Started: r.started, Ended: time.Now()}
 	r.mu.Lock()
 	c.Beside = r.beside()
 	r.mu.Unlock()
-	out.Circumstances = c
+	if r.settled != nil {
+		c = *r.settled
+	}
+	out := Result{Started: r.started, Ended: time.Now(), Circumstances: c}
 	for i, p := range r.probes {
 		info := p.Info()
 		o := Observation{Protocol: info.ID, Parts: info.Parts}
