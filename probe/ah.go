@@ -102,7 +102,7 @@ func (a AH) speak(ctx context.Context, c *Conversation, part string, to netip.Ad
 // Trace implements Tracer. Each packet has an SPI of its own: some routers quote no more of it.
 func (a AH) Trace(c *Conversation, _ Observation, _ Finding) (*Trace, error) {
 	f, err := c.Raw(wire.IPProtoAH, wire.CarrierAH, readAH)
-	return &Trace{Flow: f, Next: func() Question { return newAHAssociation(c, c.path.Server).question(partAH) }}, err
+	return &Trace{Flow: f, Next: func() Question { return newAHAssociation(c, c.path.Server).question(partAH, 1) }}, err
 }
 
 // An ahAssociation is a security association towards the server, and what it carries: LCP echoes in L2TP, as IPsec of that mode carried it

@@ -47,7 +47,7 @@ func hopsOf(o Observation, control bool) []Hop {
 // need not be asked.
 func (w *witnesses) hopRound(ctx context.Context) {
 	w.rounds++
-	w.lastRound = time.Now()
+	w.lastRound, w.fresh = time.Now(), false
 	for ttl := 1; ttl <= maxHop; ttl++ {
 		for _, t := range w.tracings() {
 			if wantsHop(hopsOf(t.c.snapshot(), t.control), ttl) && w.inTime(0) {

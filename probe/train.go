@@ -54,8 +54,7 @@ func (t Train) intervals() (idles []idle, before, after witness.Counters, ok boo
 		return nil, before, after, false
 	}
 	for i := range r[1:] {
-		// A session beats five times a second both ways: what does not count that counts nothing, or tells it late.
-		if !r[i+1].At.After(r[i].At) || steps(r[i].Sent, r[i+1].Sent) <= 0 || steps(r[i].Received, r[i+1].Received) <= 0 {
+		if !moved(r[i], r[i+1]) {
 			return nil, before, after, false
 		}
 	}
@@ -70,6 +69,16 @@ func (t Train) intervals() (idles []idle, before, after witness.Counters, ok boo
 		}
 	}
 	return idles, before, after, len(idles) > 0 && around == 1
+}
+
+// moved says whether both counters went on from one reading to the next. A session beats five times a second both ways: what does not count
+// that counts nothing, or tells it late.
+func moved(from, to witness.Counters) bool {
+	least := int64(0)
+	if to.At.Sub(from.At) >= 2*beatEvery {
+		least = 1
+	}
+	return to.At.After(from.At) && steps(from.Sent, to.Sent) >= least && steps(from.Received, to.Received) >= least
 }
 
 // steps is how far a counter moved from one reading to the next. One that wrapped at 2^32 moved on; one that is lower went back.
@@ -116,13 +125,13 @@ func (w *witnesses) read(ctx context.Context) bool {
 		w.noTrain = "reading the router's packet counters: " + err.Error()
 		return false
 	}
-	w.readings = append(w.readings, c)
+	w.readings, w.fresh = append(w.readings, c), true
 	return true
 }
 
-// rest reads the counters twice, with nothing sent on purpose between, if the first reading is not there already.
+// rest reads the counters twice, with nothing sent on purpose between. The newest reading is the first if nothing was sent since.
 func (w *witnesses) rest(ctx context.Context) bool {
-	return w.read(ctx) && sleep(ctx, idleFor) && w.read(ctx)
+	return (w.fresh || w.read(ctx)) && sleep(ctx, idleFor) && w.read(ctx)
 }
 
 // trainTakes is how long a train and the reading after it take, as a rule.
@@ -137,7 +146,7 @@ func (w *witnesses) settling() time.Duration {
 
 // train sends one protocol's train, and reads the counters when all of it has come home.
 func (w *witnesses) train(ctx context.Context, s *suspect) bool {
-	s.train = &Train{Began: time.Now()}
+	s.train, w.fresh = &Train{Began: time.Now()}, false
 	for range trainLength {
 		s.say(ctx, stageTrain, 0)
 	}

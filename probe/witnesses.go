@@ -118,6 +118,7 @@ type witnesses struct {
 
 	noTrain  string // why there are no trains; "" if nobody knows of a router to ask
 	readings []witness.Counters
+	fresh    bool // nothing was sent on purpose since the last one
 	rested   bool // the last two were taken with nothing on purpose between
 }
 

@@ -54,6 +54,9 @@ func (l *live) on(e probe.Event) {
 		default:
 			l.verdict(e, l.opts)
 		}
+	case "witness":
+		l.tell("looking for who stopped it: five seconds more at most")
+		return
 	case "done":
 		l.release()
 		return
@@ -96,6 +99,14 @@ func (l *live) title(id string) string {
 		return t
 	}
 	return id
+}
+
+// tell says what takes its time, on the line that changes where there is one.
+func (l *live) tell(text string) {
+	if !l.moving {
+		fmt.Fprintln(l.w, text)
+	}
+	l.line(text)
 }
 
 // line replaces the line that changes.

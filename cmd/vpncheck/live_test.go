@@ -9,6 +9,19 @@ import (
 	"vpncheck/report/view"
 )
 
+// What happens after the verdicts is told, too.
+func TestLiveWitness(t *testing.T) {
+	for _, moving := range []bool{false, true} {
+		var out strings.Builder
+		l := newLive(&out, view.Options{Width: 80}, allProbes())
+		l.moving = moving
+		l.on(probe.Event{Kind: "witness"})
+		if want := "looking for who stopped it"; !strings.HasPrefix(out.String(), want) {
+			t.Errorf("got %q, want %q", out.String(), want)
+		}
+	}
+}
+
 // What no router can help is shown last and without the colours of a failure; if the report says something else in the end, that is told.
 func TestLive(t *testing.T) {
 	verdict := func(id string, v probe.Verdict, r probe.Reason) probe.Event {
