@@ -89,7 +89,7 @@ func steps(from, to uint32) int64 {
 	return -1
 }
 
-// beyond is how much more a counter moved around the train than the idle rate explains. It is not ok if the other traffic might hide a third
+// beyond is how much more a counter moved around the train than the idle rate explains. It is not ok if the other traffic might hide two fifths
 // of the train.
 func beyond(idles []idle, of func(witness.Counters) uint32, before, after witness.Counters, seconds float64, train int) (float64, bool) {
 	moved, span, lowest, highest := 0.0, 0.0, math.Inf(1), 0.0
@@ -100,7 +100,7 @@ func beyond(idles []idle, of func(witness.Counters) uint32, before, after witnes
 	}
 	expected := moved / span * seconds
 	doubt := max((highest-lowest)*seconds, 3*math.Sqrt(expected))
-	return float64(steps(of(before), of(after))) - expected, doubt <= float64(train)/3
+	return float64(steps(of(before), of(after))) - expected, doubt <= 0.4*float64(train)
 }
 
 // counts is what came of a train's packets.
