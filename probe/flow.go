@@ -166,6 +166,7 @@ func (f *Flow) put(ctx context.Context, q Question) (uint32, <-chan struct{}) {
 			e.SendErr, e.SendReason = err.Error(), sendReason(err)
 		}
 	})
+	f.c.path.rehear()
 	return n, done
 }
 

@@ -19,6 +19,7 @@ const (
 	maxQuote = 128
 	// maxUnread are the ICMP errors kept that fit no packet yet: a router at hand answers before this end has filed what it sent.
 	maxUnread = 32
+	unreadFor = time.Second
 )
 
 // An icmpEar hears the ICMP errors about this run's packets, where the system lets us hear any.
@@ -100,14 +101,16 @@ func (p *Path) hear(h heardICMP) {
 	}
 }
 
-// rehear offers once more what fitted nothing when it came.
+// rehear offers once more what fitted nothing when it came, a moment ago.
 func (p *Path) rehear() {
 	p.ear.mu.Lock()
 	unread := p.ear.unread
 	p.ear.unread = nil
 	p.ear.mu.Unlock()
 	for _, h := range unread {
-		p.hear(h)
+		if time.Since(h.s.At) < unreadFor {
+			p.hear(h)
+		}
 	}
 }
 
@@ -130,7 +133,7 @@ func (p *Path) fileICMP(h heardICMP) bool {
 			e.ICMPAtClient = append(slices.Clip(e.ICMPAtClient), h.sighting())
 		}
 		// It is evidence of a refusal in the server's name, no more: routers forge the sender.
-		if h.m.Type == wire.ICMPUnreachable && h.m.Code != tooBig && e.Returned.State != wire.Seen && time.Since(e.Sent.At) <= refusedWithin {
+		if h.m.Type == wire.ICMPUnreachable && h.m.Code != tooBig && e.Returned.State != wire.Seen && h.s.At.Sub(e.Sent.At) <= refusedWithin {
 			e.Refused = fmt.Sprintf("icmp %d/%d from %s", h.m.Type, h.m.Code, h.s.Src.Addr().Unmap())
 		}
 	})

@@ -156,7 +156,7 @@ func TestICMPIsBounded(t *testing.T) {
 	hear := func(typ, code uint8, s wire.Sighting) Exchange {
 		m := quoteOf(s, 600)
 		m.Type, m.Code = typ, code
-		p.hear(heardICMP{m, wire.Sighting{Src: netip.AddrPortFrom(vps, 0), Bytes: m.Append(nil)}})
+		p.hear(heardICMP{m, wire.Sighting{At: time.Now(), Src: netip.AddrPortFrom(vps, 0), Bytes: m.Append(nil)}})
 		return p.link.all()[0].snapshot().Exchanges[0]
 	}
 	for _, c := range [][2]uint8{{wire.ICMPUnreachable, tooBig}, {wire.ICMPTimeExceeded, 0}} {
@@ -180,6 +180,22 @@ func TestICMPIsBounded(t *testing.T) {
 	for _, i := range e.ICMPAtClient {
 		if len(i.Quote) > maxQuote {
 			t.Errorf("a quote of %d octets", len(i.Quote))
+		}
+	}
+}
+
+// A router at hand answers before this end has filed what it sent: what fits nothing yet is read again, for a moment.
+func TestICMPBeforeItsPacket(t *testing.T) {
+	for late, want := range map[time.Duration]int{0: 1, 2 * unreadFor: 0} {
+		sent := sentPacket(wire.IPProtoESP, 0, 7, espBytes(0x1000, 1))
+		p := talking(Observation{Protocol: "esp", Exchanges: []Exchange{{ID: "esp/1", From: Client, Sent: wire.Sighting{At: sent.At}}}})
+		m := quoteOf(sent, 8)
+		p.hear(heardICMP{m, wire.Sighting{At: time.Now().Add(-late), Src: netip.AddrPortFrom(vps, 0), Bytes: m.Append(nil)}})
+		c := p.link.all()[0]
+		c.editAt(0, func(e *Exchange) { e.Sent = sent })
+		p.rehear()
+		if e := c.snapshot().Exchanges[0]; len(e.ICMPAtClient) != want || len(p.ear.unread) != 0 {
+			t.Errorf("%v late: got %+v, and %d unread", late, e.ICMPAtClient, len(p.ear.unread))
 		}
 	}
 }
