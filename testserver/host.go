@@ -40,6 +40,7 @@ type Host struct {
 	count       counters
 	watches     []nicWatch // set while the responders are told to listen
 	nic         atomic.Bool
+	owners      atomic.Pointer[map[wire.Carrier][]string]
 	controlPort uint16
 	pptpPort    uint16
 	own         atomic.Pointer[[]netip.Addr] // the machine's addresses, of late

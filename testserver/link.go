@@ -292,6 +292,7 @@ func (l *link) hello(budget gate.Limits) wire.Message {
 		Second:   l.server.second(l.own.Addr()),
 		Carriers: l.carriers(),
 		Others:   l.others(),
+		Cloud:    l.server.cfg.Cloud,
 		Packets:  budget.Packets,
 		Bytes:    budget.Bytes,
 	}}

@@ -39,8 +39,12 @@ type Config struct {
 	State       *State
 	Limits      gate.Limits
 	Build       string
-	Log         *slog.Logger
-	Now         func() time.Time
+	// Cloud is where the machine stands: CloudOf. Nil is nowhere that is known.
+	Cloud *wire.Cloud
+	// Owners says what else takes a carrier's packets: MachineOwners. Nil looks for none.
+	Owners func() map[wire.Carrier][]string
+	Log    *slog.Logger
+	Now    func() time.Time
 }
 
 // Server is one running server.
@@ -128,6 +132,7 @@ func (s *Server) Start(ctx context.Context) error {
 		r.Listen(s.host)
 	}
 	s.host.watchNIC()
+	s.lookForOwners() // now that our own sockets are open
 	s.listenPage()
 	s.host.listenICMP()
 	s.unwatch = context.AfterFunc(ctx, func() { s.Close() })
@@ -153,10 +158,13 @@ func (s *Server) noLink() error {
 
 // tend does what is due now and then.
 func (s *Server) tend() {
-	t := time.NewTicker(proofsEvery)
+	t, looks := time.NewTicker(proofsEvery), time.NewTicker(ownersEvery)
 	defer t.Stop()
+	defer looks.Stop()
 	for {
 		select {
+		case <-looks.C:
+			s.lookForOwners()
 		case <-t.C:
 			s.gate.Sweep()
 			s.lookAround()

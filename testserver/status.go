@@ -14,6 +14,7 @@ type Status struct {
 	Links    []netip.AddrPort // where clients can connect
 	Control  uint16           // the UDP port of the control
 	Carriers []CarrierStatus
+	Cloud    *wire.Cloud // where the machine stands; nil if that is not known
 	Failures []Failure
 	Page     PageStatus
 	Sessions int // now
@@ -52,6 +53,7 @@ func (s *Server) Status() Status {
 	h := s.host
 	st := Status{
 		Control:  s.cfg.ControlPort,
+		Cloud:    s.cfg.Cloud,
 		Sessions: len(h.links.all()),
 		Counters: Counters{
 			Sessions: h.count.sessions.Load(),
@@ -133,6 +135,12 @@ func (s *Server) carriers(own netip.Addr) []wire.CarrierState {
 }
 
 func (s *Server) carrier(c wire.Carrier, own netip.Addr) wire.CarrierState {
+	state := s.listensFor(c, own)
+	state.Owners = s.host.ownersOf(c)
+	return state
+}
+
+func (s *Server) listensFor(c wire.Carrier, own netip.Addr) wire.CarrierState {
 	ready, err := s.host.carrier(c, own)
 	switch {
 	case ready:

@@ -167,7 +167,7 @@ func (p *play) serve(ctx context.Context) error {
 	}
 	defer ready.Close()
 	a, err := p.start(netlab.Server, nil, []*os.File{write}, "serve", "--state-dir", filepath.Join(p.dir, "state"),
-		"--advertise", p.server.String(), "--ready-file", "/dev/fd/3")
+		"--advertise", p.server.String(), "--ready-file", "/dev/fd/3", "--cloud", "none")
 	write.Close()
 	if err != nil {
 		return err

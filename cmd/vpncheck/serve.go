@@ -37,6 +37,7 @@ type serveFlags struct {
 	readyFile   string
 	peer        []string
 	noPage      bool
+	cloud       string
 	verbose     bool
 }
 
@@ -83,6 +84,8 @@ address would suffer from it.`,
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "say what happens, on standard error")
 	fl.StringVar(&f.readyFile, "ready-file", "", "write the connection string to this `file` when ready")
 	fl.MarkHidden("ready-file")
+	fl.StringVar(&f.cloud, "cloud", "", "the `provider` that this machine stands at, instead of what its firmware says; for labs, where it stands nowhere: none")
+	fl.MarkHidden("cloud")
 	return cmd
 }
 
@@ -149,6 +152,10 @@ func serve(ctx context.Context, f serveFlags, out, errs io.Writer) error {
 
 func (f serveFlags) config(errs io.Writer) (testserver.Config, error) {
 	cfg := testserver.Config{Net: sock.Kernel{}, ControlPort: f.controlPort, Build: version(), Log: slog.New(slog.DiscardHandler)}
+	cfg.Owners, cfg.Cloud = testserver.MachineOwners, testserver.CloudNamed(f.cloud)
+	if f.cloud == "" {
+		cfg.Cloud = testserver.CloudOf(os.DirFS("/sys/class/dmi/id"))
+	}
 	if f.verbose {
 		cfg.Log = slog.New(slog.NewTextHandler(errs, nil))
 	}

@@ -4,3 +4,6 @@ package sock
 // that tests VPNs must not share an address with a real one, and a kernel that has a use for a packet of its own may keep it (F26). It
 // finds nothing where the system does not tell.
 func Tunnels() []string { return tunnels() }
+
+// IPsec counts the security associations and the policies that this machine's kernel has; none where the system does not tell.
+func IPsec() (states, policies int) { return ipsec() }

@@ -12,11 +12,12 @@ import (
 
 func tunnels() []string {
 	var out []string
-	if states, err := netlink.XfrmStateList(netlink.FAMILY_ALL); err == nil && len(states) > 0 {
-		out = append(out, fmt.Sprintf("the kernel has %d IPsec security associations", len(states)))
+	states, policies := ipsec()
+	if states > 0 {
+		out = append(out, fmt.Sprintf("the kernel has %d IPsec security associations", states))
 	}
-	if policies, err := netlink.XfrmPolicyList(netlink.FAMILY_ALL); err == nil && len(policies) > 0 {
-		out = append(out, fmt.Sprintf("the kernel has %d IPsec policies", len(policies)))
+	if policies > 0 {
+		out = append(out, fmt.Sprintf("the kernel has %d IPsec policies", policies))
 	}
 	if links, err := netlink.LinkList(); err == nil {
 		for _, l := range links {
@@ -26,6 +27,17 @@ func tunnels() []string {
 		}
 	}
 	return append(out, vpnDaemons("/proc")...)
+}
+
+// ipsec counts the kernel's security associations and policies.
+func ipsec() (states, policies int) {
+	if all, err := netlink.XfrmStateList(netlink.FAMILY_ALL); err == nil {
+		states = len(all)
+	}
+	if all, err := netlink.XfrmPolicyList(netlink.FAMILY_ALL); err == nil {
+		policies = len(all)
+	}
+	return states, policies
 }
 
 // tunnelKinds are the kinds of links that carry a VPN. The kernel makes gre0, tunl0 and the like by itself when it loads a module: those mean
