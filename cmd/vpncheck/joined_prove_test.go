@@ -61,11 +61,15 @@ func TestJoinedProve(t *testing.T) {
 			cfg.Look = func(netip.Addr) probe.LaptopFacts { return probe.LaptopFacts{OnLink: true} }
 		}, []string{"No check was possible: "}, exitUndecided},
 		{"no-esp", noESP, nil, nil, []string{"Proved: UDP control, ", "Sent, and not seen to arrive: ESP (IP protocol 50). "}, exitUndecided},
+		{"server-drops-ah", nat(always), nil, func(cfg *probe.Config) {}, []string{"Proved: ", "and to no program there: AH (IP protocol 51). "}, exitUndecided},
 		{"no-session", nat(always), nil, func(cfg *probe.Config) { cfg.Pin[0] ^= 1 }, []string{"another key"}, exitUndecided},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			join(t, c.route, func(j *joined) {
 				j.laptop.Deny = c.deny
+				if c.name == "server-drops-ah" {
+					j.server.Input = func(p sock.FakePacket) bool { return p.Proto != wire.IPProtoAH }
+				}
 				said, code := j.proveFrom(j.laptop, c.cfg)
 				for _, want := range c.want {
 					if !strings.Contains(said, want) {

@@ -195,6 +195,8 @@ func outcomeOf(r probe.Result, probes []probe.Probe) peerOutcome {
 	case c.NoSession != nil, c.Stop != nil:
 		_, why, _ := strings.Cut(report.New(r, probes, report.Tool{}).Summary.Headline, ": ")
 		return peerOutcome{says: "testing the other server " + host + ": " + strings.TrimSuffix(why, ".")}
+	case len(p.dropped) > 0:
+		return peerOutcome{says: "the firewall of the other server " + host + " itself drops " + carrierList(p.dropped)}
 	case len(p.unheard) > 0:
 		return peerOutcome{says: "what was sent to the other server " + host + " did not arrive: " + carrierList(p.unheard)}
 	case len(p.arrived)+len(p.uncounted) == 0:

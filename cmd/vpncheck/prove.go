@@ -17,6 +17,7 @@ import (
 type proving struct {
 	arrived   []wire.Carrier
 	uncounted []wire.Carrier // arrived, and the server does not take it for a proof
+	dropped   []wire.Carrier // came to the server's network card, and to no program of its
 	unheard   []wire.Carrier // sent, and nothing arrived
 	unsent    []unasked
 	unready   []unasked // the server does not listen
@@ -32,18 +33,20 @@ type unasked struct {
 // provingOf sorts the carriers that the server knows and that were to be asked.
 func provingOf(r probe.Result, probes []probe.Probe) proving {
 	var p proving
-	sent, arrived := carried(r, probes)
+	how := carried(r, probes)
 	for _, c := range r.Circumstances.Server.Carriers {
 		refused, asked := refusalOf(c.Carrier, r, probes)
 		switch {
 		case !asked && c.Carrier != wire.CarrierControl:
 		case !c.Ready:
 			p.unready = addUnasked(p.unready, c.Carrier, c.Why, "")
-		case arrived[c.Carrier] && c.Proof == nil:
+		case how[c.Carrier] == here && c.Proof == nil:
 			p.uncounted = append(p.uncounted, c.Carrier)
-		case arrived[c.Carrier]:
+		case how[c.Carrier] == here:
 			p.arrived = append(p.arrived, c.Carrier)
-		case sent[c.Carrier]:
+		case how[c.Carrier] == atCard:
+			p.dropped = append(p.dropped, c.Carrier)
+		case how[c.Carrier] == sent:
 			p.unheard = append(p.unheard, c.Carrier)
 		default:
 			if refused.Reason == probe.NoPrivilege {
@@ -55,9 +58,17 @@ func provingOf(r probe.Result, probes []probe.Probe) proving {
 	return p
 }
 
-// carried says what left this computer, and what the server saw of it. What carries one kind of GRE carries the other.
-func carried(r probe.Result, probes []probe.Probe) (sent, arrived map[wire.Carrier]bool) {
-	sent, arrived = make(map[wire.Carrier]bool), make(map[wire.Carrier]bool)
+// How far a carrier's packets came.
+const (
+	sent   = 1 + iota
+	atCard // the server's network card
+	here   // where a real server would get them
+)
+
+// carried says how far each carrier's packets came. What carries one kind of GRE carries the other.
+func carried(r probe.Result, probes []probe.Probe) map[wire.Carrier]int {
+	how := make(map[wire.Carrier]int)
+	came := func(c wire.Carrier, far int) { how[c] = max(how[c], far) }
 	for i, o := range r.Observations {
 		stages := make(map[string]wire.Carrier)
 		for _, s := range probes[i].Info().Stages {
@@ -65,20 +76,26 @@ func carried(r probe.Result, probes []probe.Probe) (sent, arrived map[wire.Carri
 		}
 		for _, e := range o.Exchanges {
 			c, ok := stages[e.Stage]
-			if !ok || e.From != probe.Client {
-				continue
+			switch {
+			case !ok || e.From != probe.Client:
+			case e.Returned.State == wire.Seen || e.Arrived.State == wire.Seen && e.Arrived.Where != "nic":
+				came(c, here)
+			case e.Arrived.State == wire.Seen:
+				came(c, atCard)
+			case e.Sent.State == wire.Seen:
+				came(c, sent)
 			}
-			sent[c] = sent[c] || e.Sent.State == wire.Seen
-			arrived[c] = arrived[c] || e.Arrived.State == wire.Seen || e.Returned.State == wire.Seen
 		}
 	}
 	for _, b := range r.Circumstances.Control.UDP {
-		sent[wire.CarrierControl] = true
-		arrived[wire.CarrierControl] = arrived[wire.CarrierControl] || b.RTT > 0
+		came(wire.CarrierControl, sent)
+		if b.RTT > 0 {
+			came(wire.CarrierControl, here)
+		}
 	}
-	gre := arrived[wire.CarrierGRE] || arrived[wire.CarrierGREv1]
-	arrived[wire.CarrierGRE], arrived[wire.CarrierGREv1] = gre, gre
-	return sent, arrived
+	came(wire.CarrierGRE, how[wire.CarrierGREv1])
+	came(wire.CarrierGREv1, how[wire.CarrierGRE])
+	return how
 }
 
 // refusalOf is why nothing was sent on a carrier, and whether a probe was to use it at all.
@@ -114,7 +131,7 @@ func addUnasked(all []unasked, c wire.Carrier, why, hint string) []unasked {
 
 // code is the exit status: 0 if all that this computer could send arrived.
 func (p proving) code() int {
-	if len(p.arrived)+len(p.uncounted) == 0 || len(p.unheard) > 0 {
+	if len(p.arrived)+len(p.uncounted) == 0 || len(p.unheard)+len(p.dropped) > 0 {
 		return exitUndecided
 	}
 	return 0
@@ -143,6 +160,10 @@ func tellProof(w io.Writer, o view.Options, rep report.Report, r probe.Result, p
 	if len(p.uncounted) > 0 {
 		l.para("Arrived, but proves nothing now: " + carrierList(p.uncounted) + ". That server has sent such packets here of late itself, and a " +
 			"firewall lets their answers in. Try again in 20 minutes.")
+	}
+	if len(p.dropped) > 0 {
+		l.para("Came to the server's network card, and to no program there: " + carrierList(p.dropped) + ". Its own firewall drops it, or another " +
+			"setting of that machine.")
 	}
 	if len(p.unheard) > 0 {
 		l.para("Sent, and not seen to arrive: " + carrierList(p.unheard) + ". A firewall of the server's or of this network's may be in the way.")
