@@ -23,6 +23,22 @@ func lines() []Router {
 			Home: helper, Bump: line{takes: 150 * time.Millisecond, jitter: 50 * time.Millisecond}.bump(), NeedsTUN: true,
 			Did: "nobody", Neighbour: true, Expect: good},
 
+		{Name: "satellite", Says: "A good router on a satellite's line: 600 ms to the server and back.", // T19
+			Home: helper, Bump: line{takes: 300 * time.Millisecond}.bump(), NeedsTUN: true,
+			Did: "nobody", Neighbour: true, Expect: good},
+
+		{Name: "limiter", Says: "The router lets one packet of ESP a second through, after three at once, and drops what comes faster.", // F52, T35
+			Home: with(helper, Rule{Way: Out, Proto: esp, Over: Pace{PerSecond: 1, Burst: 3}}),
+			Did:  "nobody", Neighbour: true, Expect: but(expect{"esp": {"passed", "rate-limit"}})},
+
+		{Name: "udp-flood", Says: "The router takes more than ten UDP packets a second, all together, for a flood, and drops what comes faster.", // F52, T35
+			Home: with(helper, Rule{Way: Out, Proto: udp, Over: Pace{PerSecond: 10, Burst: 5}}), Lossy: true,
+			Did: "nobody", Neighbour: true, Expect: good},
+
+		{Name: "narrow", Says: "The router drops what is longer than 1,300 octets, TCP aside, and does not say so.", // F08
+			Home: with(helper, Rule{Way: Out, Proto: udp, Above: 1300}, Rule{Way: Out, Proto: esp, Above: 1300}, Rule{Way: Out, Proto: gre, Above: 1300}),
+			Did:  "router", Neighbour: true, Expect: good},
+
 		{Name: "reorders", Says: "A good router on a line on which one packet in four is overtaken by those after it.",
 			Home: helper, Bump: line{takes: 10 * time.Millisecond, holds: 0.25}.bump(), NeedsTUN: true,
 			Did: "nobody", Neighbour: true, Expect: good},
