@@ -144,3 +144,44 @@ func TestOpenings(t *testing.T) {
 		p.s.Close()
 	}
 }
+
+// TestLimiter sends twenty packets at once, and then one a second.
+func TestLimiter(t *testing.T) {
+	needLab(t)
+	t.Parallel()
+	l := build(t, "limiter")
+	c, s := raw(t, l, Laptop, esp), raw(t, l, Server, esp)
+	for range 20 {
+		send(t, c, l.Addr(Server), security())
+	}
+	got := 0
+	for {
+		if _, _, ok := next(s, silence); !ok {
+			break
+		}
+		got++
+	}
+	if got < 2 || got > 5 {
+		t.Errorf("of twenty at once got %d, want three or so", got)
+	}
+	for i := range 3 {
+		time.Sleep(1100 * time.Millisecond)
+		if got, _ := echo(t, c, s, l.Addr(Server), security()); got != "both" {
+			t.Errorf("packet %d, a second after the other: got %q, want both ways", i, got)
+		}
+	}
+}
+
+// TestNarrow sends packets of all sizes, with their IP header.
+func TestNarrow(t *testing.T) {
+	needLab(t)
+	t.Parallel()
+	l := build(t, "narrow")
+	c, s := raw(t, l, Laptop, esp), raw(t, l, Server, esp)
+	for size, want := range map[int]bool{100: true, 1300: true, 1301: false, 1500: false} {
+		send(t, c, l.Addr(Server), make([]byte, size-20))
+		if _, _, ok := next(s, silence); ok != want {
+			t.Errorf("%d octets: arrived: %v, want %v", size, ok, want)
+		}
+	}
+}

@@ -17,7 +17,7 @@ const (
 
 // routers is the table. F and T numbers are those of the project's list of failures and of traps for naive tools.
 func routers() []Router {
-	return slices.Concat(homeRouters(), refusingRouters(), laptops(), providers(), servers(), lines())
+	return slices.Concat(homeRouters(), refusingRouters(), talkingRouters(), laptops(), providers(), servers(), lines())
 }
 
 type expect = map[string]Expect
@@ -66,8 +66,8 @@ func homeRouters() []Router {
 			Did:  "nobody", Neighbour: true, Expect: good},
 
 		{Name: "igd", Says: "A good router that says who it is, and counts what it sends and receives.",
-			Home:      Box{Masquerade: true, PPTPHelper: true, IGD: &IGD{Maker: "Example", Model: "Lab Router"}},
-			Neighbour: true, Expect: good},
+			Home: Box{Masquerade: true, PPTPHelper: true, IGD: &IGD{Maker: "Example", Model: "Lab Router"}},
+			Did:  "nobody", Neighbour: true, Expect: good},
 
 		{Name: "symmetric", Says: "A NAT that picks a random outside port for each flow, with the PPTP helper on.",
 			Home: Box{Masquerade: true, FullyRandom: true, PPTPHelper: true},

@@ -32,6 +32,51 @@ func refusingRouters() []Router {
 	}
 }
 
+// talkingRouters tell by UPnP what they are, and what they count: then even silence tells who dropped.
+func talkingRouters() []Router {
+	says := func(igd IGD, rules ...Rule) Box {
+		igd.Maker, igd.Model = "Example", "Lab Router"
+		return Box{Masquerade: true, PPTPHelper: true, IGD: &igd, Rules: rules}
+	}
+	xbox := netip.MustParseAddr("192.168.1.50")
+	return []Router{
+		{Name: "igd-esp-out", Says: "The router drops ESP on its way out, and its counters show that it never left.",
+			Home: says(IGD{}, Rule{Way: Out, Proto: esp}),
+			Did:  "router", Neighbour: true, Expect: but(expect{"esp": noESP})},
+
+		{Name: "igd-isp-esp", Says: "The provider drops ESP before it looks at anything else, and the router's counters show that it left.", // T08
+			Home: says(IGD{}), ISP: with(Box{}, Rule{Do: DropEarly, Way: Out, Proto: esp}),
+			Did: "isp", Neighbour: true, Expect: but(expect{"esp": noESP})},
+
+		{Name: "igd-esp-back", Says: "The router drops the answers of ESP, and its counters show that they came.",
+			Home: says(IGD{}, Rule{Do: DropEarly, Way: In, Proto: esp}),
+			Did:  "router", Neighbour: true, Expect: but(expect{"esp": {"blocked-back", "esp-back-dropped"}})},
+
+		{Name: "igd-isp-esp-back", Says: "The provider drops the answers of ESP, and the router's counters show that they never came.",
+			Home: says(IGD{}), ISP: with(Box{}, Rule{Way: In, Proto: esp}),
+			Did: "isp", Neighbour: true, Expect: but(expect{"esp": {"blocked-back", "esp-back-dropped"}})},
+
+		{Name: "igd-gre-out", Says: "The router drops GRE on its way out, and its counters show that it never left.",
+			Home: says(IGD{}, Rule{Way: Out, Proto: gre}),
+			Did:  "router", Neighbour: true, Expect: but(expect{"pptp": noGRE, "gre": noGRE})},
+
+		{Name: "igd-constant", Says: "The router drops ESP on its way out, and has counters that stand still.",
+			Home: says(IGD{Constant: true}, Rule{Way: Out, Proto: esp}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"esp": noESP})},
+
+		{Name: "igd-double-nat", Says: "The router has an address of its provider's NAT, and says so; GRE, ESP and AH leave that NAT from another one.", // F09, F19
+			Home: says(IGD{}), ISP: Box{Masquerade: true, PortlessFrom: netip.MustParseAddr(cgnPortless)},
+			Did: "second-nat", Neighbour: true, Expect: but(expect{"pptp": {"altered", "addresses-differ"}, "esp": {"altered", "addresses-differ"}})},
+
+		{Name: "igd-forward", Says: "The router sends what comes to UDP ports 500 and 4500 to a game console, the answers for the laptop too.", // F32
+			// As good as sent there: nobody is at home.
+			Home: says(IGD{Forwards: []Forward{{"UDP", 500, xbox, "console"}, {"UDP", 4500, xbox, "console"}}},
+				Rule{Do: DropEarly, Way: In, Proto: udp, Ports: []uint16{500, 4500}}),
+			Did: "router", Neighbour: true,
+			Expect: but(expect{"ike": {"blocked-back", "udp-port-back-dropped"}, "natt": {"blocked-back", "udp-port-back-dropped"}})},
+	}
+}
+
 // laptops have a firewall of their own, for what laptop-firewall and laptop-refuses leave alone.
 func laptops() []Router {
 	refused, deaf := Expect{"blocked-out", "laptop-firewall"}, Expect{"blocked-back", "laptop-drops-answers"}

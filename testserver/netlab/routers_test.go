@@ -69,6 +69,15 @@ func TestRouters(t *testing.T) {
 		"linux-answers":   but(func(f *facts) { f.CallID, f.V1 = "kept", "out" }),
 		"stale-state":     good, // what is new is dropped, see TestStaleState
 
+		"igd-esp-out":      but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(wan, wan, wan, "") }),
+		"igd-isp-esp":      but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(wan, wan, wan, "") }),
+		"igd-esp-back":     ipsec("both both both out both"),
+		"igd-isp-esp-back": ipsec("both both both out both"),
+		"igd-gre-out":      but(func(f *facts) { f.V1, f.V0, f.Sources = "none", "none", src(wan, "", "", wan) }),
+		"igd-constant":     but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(wan, wan, wan, "") }),
+		"igd-double-nat":   but(func(f *facts) { f.V1, f.Sources = "out", src(cgn, pool, pool, pool) }),
+		"igd-forward":      ipsec("out out out both both"),
+
 		"laptop-refuses-esp":  but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(wan, wan, wan, "") }),
 		"laptop-refuses-udp":  but(func(f *facts) { f.IPsec, f.L2TP = "forbidden forbidden forbidden both both", "forbidden" }),
 		"laptop-refuses-pptp": but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "silent", "", "", src("", "", wan, wan) }),
@@ -97,8 +106,11 @@ func TestRouters(t *testing.T) {
 		"rp-filter": but(func(f *facts) {
 			f.V1, f.V0, f.IPsec, f.Sources = "none", "none", "both both both none none", src(cgn, "", "", "")
 		}),
-		"reorders": good,
-		"doubles":  good,
+		"limiter":   good, // one at once passes, see TestLimiter
+		"udp-flood": good,
+		"narrow":    good, // of small packets, see TestNarrow
+		"reorders":  good,
+		"doubles":   good,
 
 		"portal": {TCP: "another", V0: "none", UDP: "none", IPsec: "none none none none none", L2TP: "none", Sources: src("", "", "", "")},
 	}
