@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"vpncheck/probe/wire"
+	"vpncheck/probe/witness"
 )
 
 // Judge is the law, written once: a pure function of plain data, so that an old report can be judged again. It never says blocked
@@ -35,6 +36,9 @@ func Judge(p Probe, o Observation, c Circumstances) Finding {
 	f.Because = append(f.Because, standsIn(info, o, decider)...)
 	if w, ok := p.(Witness); ok {
 		f.Because = append(f.Because, w.Facts(o)...)
+	}
+	if forwardedAway(o, decider, f.Verdict, c) {
+		return f
 	}
 	return clash(info, f)
 }
@@ -100,6 +104,20 @@ func clash(info Info, f Finding) Finding {
 		}
 	}
 	return f
+}
+
+// forwardedAway says that the router itself tells why no answer comes: what comes to the outer port of the deciding part it sends to another
+// machine (F32). That another form passes is no clash then: every laptop behind that router would fare like this one.
+func forwardedAway(o Observation, decider Part, v Verdict, c Circumstances) bool {
+	if v != BlockedBack || c.Router == nil {
+		return false
+	}
+	return slices.ContainsFunc(c.Router.Forwards, func(fw witness.Forward) bool {
+		return fw.Proto == "UDP" && fw.To.Unmap() != c.Laptop.Local.Unmap() && slices.ContainsFunc(o.Exchanges, func(e Exchange) bool {
+			return e.Part == decider.ID && e.Arrived.State == wire.Seen && e.Sent.Proto == wire.IPProtoUDP &&
+				(fw.External == 0 || fw.External == e.Arrived.Src.Port())
+		})
+	})
 }
 
 func partVerdict(f Finding, id string) Verdict {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vpncheck/probe/wire"
+	"vpncheck/probe/witness"
 )
 
 // The law as a table: what was seen of a protocol with one stage, and the verdict. Tries are drawn, a letter each:
@@ -440,6 +441,47 @@ func TestPPTPReason(t *testing.T) {
 			got, _ := PPTP{}.Reason(Observation{Exchanges: []Exchange{call}}, Stage{ID: stageGRE}, BlockedBack, circ)
 			if got != c.want {
 				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// A forwarding that the router tells of itself is no clash with another laptop (F32), and any other is no reason to think so.
+func TestForwardedAway(t *testing.T) {
+	laptop, other := netip.MustParseAddr("192.168.1.11"), netip.MustParseAddr("192.168.1.50")
+	away := witness.Forward{Proto: "UDP", External: 4500, To: other}
+	for name, c := range map[string]struct {
+		drawing string
+		router  *witness.Router
+		verdict Verdict
+		reason  Reason
+	}{
+		"nobody-was-asked": {"bbbbbb", nil, Inconclusive, PortClash},
+		"none":             {"bbbbbb", &witness.Router{}, Inconclusive, PortClash},
+		"forwarded":        {"bbbbbb", &witness.Router{Forwards: []witness.Forward{away}}, BlockedBack, NoReturn},
+		"never-arrived":    {"oooooo", &witness.Router{Forwards: []witness.Forward{away}}, Inconclusive, PortClash},
+		"all-ports":        {"bbbbbb", &witness.Router{Forwards: []witness.Forward{{Proto: "UDP", To: other}}}, BlockedBack, NoReturn},
+		"another-port":     {"bbbbbb", &witness.Router{Forwards: []witness.Forward{{Proto: "UDP", External: 500, To: other}}}, Inconclusive, PortClash},
+		"tcp":              {"bbbbbb", &witness.Router{Forwards: []witness.Forward{{Proto: "TCP", External: 4500, To: other}}}, Inconclusive, PortClash},
+		"to-this-laptop":   {"bbbbbb", &witness.Router{Forwards: []witness.Forward{{Proto: "UDP", External: 4500, To: laptop}}}, Inconclusive, PortClash},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := talks(nattESP, map[string]string{nattZero: c.drawing, nattSum: c.drawing, nattEphemeral: "pppp"})
+			o.Parts = NATT{}.Info().Parts
+			for _, part := range o.Parts {
+				o.Exchanges = append(o.Exchanges, heldESP(part.ID, nattOpening, 1), heldESP(part.ID, nattAuth, 1))
+			}
+			for i := range o.Exchanges {
+				e := &o.Exchanges[i]
+				e.Sent.Proto = wire.IPProtoUDP
+				if e.Arrived.Src = netip.MustParseAddrPort("203.0.113.2:4500"); e.Part == nattEphemeral {
+					e.Arrived.Src = netip.MustParseAddrPort("203.0.113.2:40500")
+				}
+			}
+			circ := provenFor(wire.CarrierNATT)
+			circ.Laptop.Local, circ.Router = laptop, c.router
+			if f := Judge(NATT{}, o, circ); f.Verdict != c.verdict || f.Reason != c.reason {
+				t.Errorf("got %s (%s), want %s (%s)", f.Verdict, f.Reason, c.verdict, c.reason)
 			}
 		})
 	}
