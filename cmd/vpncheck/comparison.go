@@ -22,7 +22,7 @@ type comparison struct {
 }
 
 // givesUp are the reasons why nothing can be said for want of evidence.
-var givesUp = []probe.Reason{probe.TooLossy, probe.NotEnoughTries, probe.StoppedOnce, probe.TimeUp}
+var givesUp = []probe.Reason{probe.TooLossy, probe.NotEnoughTries, probe.StoppedOnce, probe.TimeUp, probe.SessionLost}
 
 // compared takes a protocol that the router's table does not name for wrong: nothing goes unchecked.
 func compared(r netlab.Router, p report.Protocol) comparison {
@@ -34,7 +34,7 @@ func compared(r netlab.Router, p report.Protocol) comparison {
 	if p.Diagnosis != nil {
 		c.blamed = string(p.Diagnosis.Culprit)
 	}
-	c.gaveUp = r.Lossy && c.said != c.expected && p.Verdict == probe.Inconclusive && slices.Contains(givesUp, p.Reason)
+	c.gaveUp = r.Lossy && c.said != c.expected && (p.Verdict == probe.Inconclusive || p.Verdict == probe.Untested) && slices.Contains(givesUp, p.Reason)
 	return c
 }
 

@@ -14,7 +14,7 @@ import (
 // A tally counts how often what was said of which truth.
 type tally struct {
 	cells, right     int
-	undecided        int // inconclusive, where something else was due
+	undecided        int // where something else was due
 	gaveUp           int // of these: on a line that is so bad that it is right
 	decidable, named int
 	slanders         int
@@ -38,7 +38,7 @@ func (t *tally) add(r netlab.Router, c comparison) {
 		t.gaveUp++
 	}
 	expected, _, _ := strings.Cut(c.expected, " ")
-	if c.verdict == probe.Inconclusive && expected != string(c.verdict) {
+	if c.gaveUp || c.verdict == probe.Inconclusive && expected != string(c.verdict) {
 		t.undecided++
 	}
 	t.verdicts[[2]string{expected, string(c.verdict)}]++

@@ -38,7 +38,6 @@ func talkingRouters() []Router {
 		igd.Maker, igd.Model = "Example", "Lab Router"
 		return Box{Masquerade: true, PPTPHelper: true, IGD: &igd, Rules: rules}
 	}
-	xbox := netip.MustParseAddr("192.168.1.50")
 	return []Router{
 		{Name: "igd-esp-out", Says: "The router drops ESP on its way out, and its counters show that it never left.",
 			Home: says(IGD{}, Rule{Way: Out, Proto: esp}),
@@ -67,13 +66,6 @@ func talkingRouters() []Router {
 		{Name: "igd-double-nat", Says: "The router has an address of its provider's NAT, and says so; GRE, ESP and AH leave that NAT from another one.", // F09, F19
 			Home: says(IGD{}), ISP: Box{Masquerade: true, PortlessFrom: netip.MustParseAddr(cgnPortless)},
 			Did: "second-nat", Neighbour: true, Expect: but(expect{"pptp": {"altered", "addresses-differ"}, "esp": {"altered", "addresses-differ"}})},
-
-		{Name: "igd-forward", Says: "The router sends what comes to UDP ports 500 and 4500 to a game console, the answers for the laptop too.", // F32
-			// As good as sent there: nobody is at home.
-			Home: says(IGD{Forwards: []Forward{{"UDP", 500, xbox, "console"}, {"UDP", 4500, xbox, "console"}}},
-				Rule{Do: DropEarly, Way: In, Proto: udp, Ports: []uint16{500, 4500}}),
-			Did: "router", Neighbour: true,
-			Expect: but(expect{"ike": {"blocked-back", "udp-port-back-dropped"}, "natt": {"blocked-back", "udp-port-back-dropped"}})},
 	}
 }
 

@@ -76,7 +76,6 @@ func TestRouters(t *testing.T) {
 		"igd-gre-out":      but(func(f *facts) { f.V1, f.V0, f.Sources = "none", "none", src(wan, "", "", wan) }),
 		"igd-constant":     but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(wan, wan, wan, "") }),
 		"igd-double-nat":   but(func(f *facts) { f.V1, f.Sources = "out", src(cgn, pool, pool, pool) }),
-		"igd-forward":      ipsec("out out out both both"),
 
 		"laptop-refuses-esp":  but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(wan, wan, wan, "") }),
 		"laptop-refuses-udp":  but(func(f *facts) { f.IPsec, f.L2TP = "forbidden forbidden forbidden both both", "forbidden" }),
