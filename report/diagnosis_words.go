@@ -121,7 +121,7 @@ var accusations = map[probe.Reason]accusation{
 		return fmt.Sprintf("%s, and it has a forwarding of %s, to which they come, to %s", reachedNoneBack(a), port, named(a, "to", "another device"))
 	}},
 	cloudCannot: {CulpritServer, func(a args) string {
-		return fmt.Sprintf("%s, nor did anyone else's, and it stands at %s, whose network does not carry %s", reached(a), named(a, "name", "a provider"), carrier(a))
+		return fmt.Sprintf("%s, nor did anyone else's, and it stands at %s, whose network does not carry %s", reached(a), Provider(named(a, "name", "a provider")), carrier(a))
 	}},
 	unprovenServer: {CulpritUnknown, func(a args) string { return reached(a) + ", and neither did anyone else's in the last 24 hours" }},
 	unknownWho:     {CulpritUnknown, whatIsKnown},

@@ -95,7 +95,7 @@ func sayForward(a args, _ facts) string {
 }
 
 func sayCloud(a args, fa facts) string {
-	name := a.text("name", 60)
+	name := Provider(a.text("name", 60))
 	if name == "" {
 		name = "a cloud provider"
 	}

@@ -167,6 +167,9 @@ func tellProof(w io.Writer, o view.Options, rep report.Report, r probe.Result, p
 	}
 	if len(p.unheard) > 0 {
 		l.para("Sent, and not seen to arrive: " + carrierList(p.unheard) + ". A firewall of the server's or of this network's may be in the way.")
+		if c := rep.Circumstances.Server.Cloud; c != nil && slices.ContainsFunc(p.unheard, func(x wire.Carrier) bool { return slices.Contains(c.Cannot, x) }) {
+			l.para("The server's provider, " + report.Provider(c.Name) + ", does not carry " + carrierList(c.Cannot) + ", whatever rules are set.")
+		}
 	}
 	for _, u := range p.unready {
 		l.para("The server does not listen for " + carrierList(u.carriers) + ": " + plainly(u.why) + ".")

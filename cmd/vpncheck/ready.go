@@ -210,6 +210,7 @@ func tellReady(w io.Writer, o view.Options, st testserver.Status, p location, ex
 			"of its own with --listen, or another machine: each can take the other's packets, and a test can stop a customer's real VPN for ten minutes.")
 	}
 	tellOwners(l, st)
+	tellCloud(l, st)
 	tellFirewalls(l, st)
 	if len(p.peers) > 0 {
 		l.print("\n")
@@ -299,7 +300,7 @@ func linkPorts(links []netip.AddrPort) string {
 func tellUnproven(l *lines, st testserver.Status, link wire.ConnString) {
 	var unproven []wire.Carrier
 	for _, c := range st.Carriers {
-		if c.Ready && c.Proof == nil {
+		if c.Ready && c.Proof == nil && (st.Cloud == nil || !slices.Contains(st.Cloud.Cannot, c.Carrier)) {
 			unproven = append(unproven, c.Carrier)
 		}
 	}
@@ -339,6 +340,26 @@ func tellOwners(l *lines, st testserver.Status) {
 	l.print("\n")
 	l.para("Warning: others on this machine take or answer some packets as well. " + strings.Join(all, "; ") + ". What they answer looks like an " +
 		"impostor's. Stop them, or give vpncheck another machine.")
+}
+
+// tellCloud says what the provider that this machine stands at does not carry, or only by a rule (F17).
+func tellCloud(l *lines, st testserver.Status) {
+	c := st.Cloud
+	if c == nil || len(c.Cannot)+len(c.Ask) == 0 {
+		return
+	}
+	text := "This machine stands at " + report.Provider(c.Name) + ", whose network "
+	if len(c.Cannot) > 0 {
+		text += "does not carry " + carrierList(c.Cannot) + ", whatever rules are set: that cannot be tested here"
+	}
+	if len(c.Ask) > 0 {
+		if len(c.Cannot) > 0 {
+			text += ". It "
+		}
+		text += "carries " + carrierList(c.Ask) + " only where a rule of its firewall lets that very protocol in"
+	}
+	l.print("\n")
+	l.para(text + ".")
 }
 
 // readiness is a carrier's state in words.

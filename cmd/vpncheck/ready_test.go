@@ -161,3 +161,18 @@ func TestAgo(t *testing.T) {
 		}
 	}
 }
+
+func TestTellCloud(t *testing.T) {
+	for name, want := range map[string]string{
+		"azure": "at Microsoft Azure, whose network does not carry GRE (IP protocol 47), whatever rules are set: that cannot be tested here. It carries ESP (IP protocol 50) and AH",
+		"aws":   "at Amazon (AWS), whose network carries GRE (IP protocol 47), ESP (IP protocol 50) and AH (IP protocol 51) only where a rule",
+		"vultr": "",
+		"none":  "",
+	} {
+		var out strings.Builder
+		tellCloud(&lines{w: &out, width: 1000}, testserver.Status{Cloud: testserver.CloudNamed(name)})
+		if got := out.String(); !strings.Contains(got, want) || want == "" && got != "" {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}
