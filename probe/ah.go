@@ -35,7 +35,7 @@ func (AH) Info() Info {
 		ID: "ah", Title: "AH", RFC: "RFC 4302",
 		Parts: []Part{
 			{ID: partAH, Title: "transport mode", Deciding: true},
-			{ID: partSecond, Title: "to the server's second address", Second: true, Rounds: 3},
+			{ID: partSecond, Title: "to the server's second address", Second: true, InDoubt: true, Rounds: 3},
 		},
 		Stages: []Stage{
 			{ID: stageAH, Title: "packets of AH", Carrier: wire.CarrierAH, Rounds: 12, Span: 1500 * time.Millisecond},

@@ -40,6 +40,28 @@ func (c Circumstances) during() Circumstances {
 	return c
 }
 
+// Hairpin says that the server stands behind the laptop's own router (F57), or the way to it leads through the server itself: it sees the laptop
+// come from its own address or from the laptop's gateway, or its address is the router's own. What is tested so is not the way over the internet.
+func Hairpin(c Circumstances) bool {
+	server, client, gateway := c.Server.Address.Unmap(), c.Server.Client.Addr().Unmap(), c.Laptop.Gateway.Unmap()
+	switch {
+	case !server.IsValid():
+		return false
+	case c.Router != nil && c.Router.WAN.Unmap() == server:
+		return true
+	}
+	return client.IsValid() && (client == server || client == gateway)
+}
+
+// hairpinArgs are who the server sees.
+func hairpinArgs(c Circumstances) map[string]any {
+	args := map[string]any{"server": c.Server.Address.Unmap().String()}
+	if client := c.Server.Client.Addr(); client.IsValid() {
+		args["public"] = client.Unmap().String()
+	}
+	return args
+}
+
 // ServerFacts is what the server told when the session opened, and its last word on each carrier.
 type ServerFacts struct {
 	Host     string              `json:"host,omitempty"` // as in the connection string

@@ -69,6 +69,9 @@ func (p *Path) begin(conn *tls.Conn, s wire.Session) {
 	f.Own = s.Server.Addr().Unmap()
 	p.Local = tcpAddr(conn.LocalAddr()).Addr()
 	p.facts.Laptop.Local = p.Local
+	if Hairpin(p.facts) {
+		p.stop(ServerHairpin, hairpinArgs(p.facts))
+	}
 	p.budget = min(cmp.Or(s.Packets, maxPackets), maxPackets)
 	p.mint = wire.NewMint(s.ID, s.Key)
 	p.heart = newHeart(p.mint, p.number, netip.AddrPortFrom(p.Server, s.Control))

@@ -3,6 +3,7 @@ package probe
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"vpncheck/probe/wire"
 	"vpncheck/probe/witness"
@@ -40,7 +41,7 @@ func Judge(p Probe, o Observation, c Circumstances) Finding {
 	if forwardedAway(o, decider, f.Verdict, c) {
 		return f
 	}
-	return clash(info, f)
+	return clash(info, f, c)
 }
 
 // decidingPart is the stock client's form, or, where that could not be asked, the one that stands in for it.
@@ -83,8 +84,8 @@ func standsIn(info Info, o Observation, decider Part) []Evidence {
 }
 
 // clash takes back a block where another form passed that takes the same way: not the protocol is blocked, but somebody else holds its
-// place in the NAT: the stock port (F15), or the pair of addresses (F11, T05).
-func clash(info Info, f Finding) Finding {
+// place in the NAT: the stock port (F15), or the pair of addresses (F11, T05). It takes back one that another laptop may have caused, too.
+func clash(info Info, f Finding, c Circumstances) Finding {
 	if f.Verdict != BlockedOut && f.Verdict != BlockedBack {
 		return f
 	}
@@ -103,6 +104,10 @@ func clash(info Info, f Finding) Finding {
 			return f
 		}
 	}
+	if took(info, f, c) {
+		f.Verdict, f.Reason = Inconclusive, StateClash
+		f.Because = append(f.Because, OthersEvidence(c))
+	}
 	return f
 }
 
@@ -118,6 +123,37 @@ func forwardedAway(o Observation, decider Part, v Verdict, c Circumstances) bool
 				(fw.External == 0 || fw.External == e.Arrived.Src.Port())
 		})
 	})
+}
+
+// took says that another laptop's run may have taken the place of a block: of a protocol without ports, of which a NAT has one for each pair of
+// addresses (F11, T05). A block at the second address as well is one, if nothing can hold the place there: that address is asked in doubt alone,
+// and there was one other laptop, which either had no doubt or met the same block.
+func took(info Info, f Finding, c Circumstances) bool {
+	others := c.Server.Others
+	portless := slices.ContainsFunc(info.Stages, func(s Stage) bool {
+		return s.ID == f.Stage && (s.Carrier == wire.CarrierGRE || s.Carrier == wire.CarrierESP || s.Carrier == wire.CarrierAH)
+	})
+	if others == nil || others.Count+others.Running == 0 || !portless {
+		return false
+	}
+	return others.Count+others.Running > 1 || !slices.ContainsFunc(info.Parts, func(part Part) bool {
+		v := partVerdict(f, part.ID)
+		return part.Second && part.InDoubt && (v == BlockedOut || v == BlockedBack)
+	})
+}
+
+// OthersEvidence tells of other laptops behind the same public address, and how long before the run the last of them was done, if that is known.
+func OthersEvidence(c Circumstances) Evidence {
+	e := Evidence{Reason: EvOthers, Args: map[string]any{"count": 0}}
+	o, began := c.Server.Others, c.Control.Started
+	if o == nil {
+		return e
+	}
+	e.Args["count"] = o.Count + o.Running
+	if ago := began.Sub(o.Last); !o.Last.IsZero() && !began.IsZero() && ago > -time.Minute && ago < 10*time.Minute {
+		e.Args["minutes"] = int(max(ago, 0)/time.Minute) + 1
+	}
+	return e
 }
 
 func partVerdict(f Finding, id string) Verdict {
@@ -143,6 +179,8 @@ func untested(o Observation, c Circumstances) (Reason, []Evidence, bool) {
 		return CaptivePortal, []Evidence{{Reason: CaptivePortal, Args: c.NoSession.Args}}, true
 	case c.NoSession != nil:
 		return NoSession, []Evidence{{Reason: c.NoSession.Reason, Args: c.NoSession.Args}}, true
+	case Hairpin(c):
+		return ServerHairpin, []Evidence{{Reason: ServerHairpin, Args: hairpinArgs(c)}}, true
 	case c.Stop != nil && len(o.Exchanges) == 0:
 		return c.Stop.Reason, []Evidence{{Reason: c.Stop.Reason, Args: c.Stop.Args}}, true
 	}

@@ -82,6 +82,8 @@ type Part struct {
 	// Second marks a form that is asked of the server's second address. If it passes there while the deciding one dies, two clients
 	// clash in a NAT (F11).
 	Second bool `json:"second,omitempty"`
+	// InDoubt says that the form is asked only where the deciding one seems to die: a run in which all is well leaves no trace of it.
+	InDoubt bool `json:"in_doubt,omitempty"`
 	// Rounds, if set, is fewer rounds than the stage's, for a form that does not decide; they need not be spread.
 	Rounds int `json:"rounds,omitempty"`
 	// Refused says, in an observation, why this form could not be asked.

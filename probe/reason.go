@@ -43,7 +43,7 @@ const (
 	// inconclusive
 	ServerUnproven Reason = "server-unproven"
 	ServerBlind    Reason = "server-blind"
-	StateClash     Reason = "state-clash" // the second address passes, the first does not (F11)
+	StateClash     Reason = "state-clash" // the second address passes and the first does not, or another laptop was there (F11)
 	PortClash      Reason = "port-clash"  // an ephemeral port passes, the stock port does not (F15)
 	NotEnoughTries Reason = "not-enough-tries"
 	TooLossy       Reason = "too-lossy"
@@ -68,6 +68,7 @@ const (
 	CaptivePortal      Reason = "captive-portal"
 	ActiveVPN          Reason = "active-vpn"
 	ServerOnLink       Reason = "server-on-link"
+	ServerHairpin      Reason = "server-hairpin" // behind the laptop's own router (F57): Args["public"]
 )
 
 // Reasons why no session could be opened.

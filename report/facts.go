@@ -29,6 +29,7 @@ type facts struct {
 	told      map[string]bool // hints that were told before
 	blame     Culprit         // who did it; empty where nobody asked
 	router    string          // the router's name, if it is known
+	others    bool            // another laptop may hold the place in the router
 }
 
 // placeholders are all that the catalogue may use. Those that say "or empty" bring their own leading space.
@@ -198,6 +199,8 @@ func (fa *facts) add(e probe.Evidence, f probe.Finding) {
 		if n, ok := a.number("after"); ok {
 			fa.fill["after"] = fmt.Sprintf(" after %s", plural(n, "answer"))
 		}
+	case probe.EvOthers:
+		fa.others = true
 	case probe.EvStranger:
 		fa.fill["from"] = fa.whose(a.text("from", 60))
 	case probe.EvChange:

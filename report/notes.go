@@ -27,6 +27,9 @@ func notes(c probe.Circumstances) []Note {
 	if s := c.Stop; s != nil {
 		add(s.Reason, s.Args)
 	}
+	if c.Stop == nil && probe.Hairpin(c) {
+		add(probe.ServerHairpin, nil)
+	}
 	if local, public := c.Laptop.Local, c.Server.Client.Addr().Unmap(); local.IsValid() && public.IsValid() {
 		r := probe.BehindNAT
 		if local.Unmap() == public {
@@ -34,12 +37,9 @@ func notes(c probe.Circumstances) []Note {
 		}
 		add(r, args{"local": local.String(), "public": public.String()})
 	}
-	if o := c.Server.Others; o != nil && o.Count > 0 {
-		a := args{"count": o.Count}
-		if ago := c.Control.Started.Sub(o.Last); !o.Last.IsZero() && !c.Control.Started.IsZero() && ago > -time.Minute && ago < memory {
-			a["minutes"] = int(max(ago, 0)/time.Minute) + 1
-		}
-		add(probe.EvOthers, a)
+	if o := c.Server.Others; o != nil && o.Count+o.Running > 0 {
+		e := probe.OthersEvidence(c)
+		add(e.Reason, e.Args)
 	}
 	for _, fw := range forwards(c) {
 		add(probe.EvForward, args{"proto": fw.Proto, "port": int(fw.External), "to": fw.To.Unmap().String()})

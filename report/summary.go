@@ -47,6 +47,8 @@ func stopWords(c probe.Circumstances) (Words, bool) {
 		r = c.NoSession.Reason
 	case c.Stop != nil:
 		r = c.Stop.Reason
+	case probe.Hairpin(c): // the router told it too late to stop
+		r = probe.ServerHairpin
 	default:
 		return Words{}, false
 	}

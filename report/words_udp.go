@@ -99,6 +99,13 @@ var portWords = map[int]struct {
 	},
 }
 
+// othersWords are better words for a clash that follows from another laptop's run, and not from the server's second address.
+var othersWords = Words{
+	Short: "another device behind your router used it just before",
+	Sentence: "{title} does not get through{tries}. But another device behind the same public address used it with this server in the last ten " +
+		"minutes, and many routers keep the place for the first one that long. So this decides nothing.",
+}
+
 // ikeAltered are better words where what was changed is IKE on UDP port 500: there the culprit is known, and there is a way round it.
 var ikeAltered = map[probe.Reason]Words{
 	probe.PayloadAltered: {
@@ -117,6 +124,12 @@ func (w Words) better(r probe.Reason, fa facts) Words {
 		w.Next = "Nothing, if yours is L2TP/IPsec, as in Windows, macOS and phones: there L2TP is hidden. Else: " + w.Next
 	case fa.port == 500:
 		w = w.over(ikeAltered[r])
+	case r == probe.StateClash && fa.others:
+		w = w.over(othersWords)
+		if fa.title == "AH" && fa.behindNAT {
+			w.Do, w.Next = "nothing: AH cannot work behind a NAT anyway", "Nothing: AH cannot work behind a NAT anyway, and hardly any VPN uses it."
+			return w
+		}
 	case r == probe.StateClash && fa.title == "AH" && fa.behindNAT:
 		w.Sentence = "With the server's second address AH fares otherwise than with its first{tries}. Most likely another device behind your router " +
 			"used AH with the same server in the last ten minutes, and the router still keeps the place for that one. Behind a NAT, AH cannot work " +

@@ -127,6 +127,12 @@ var untestedWords = map[probe.Reason]Words{
 			"passes, so the check would say nothing about the router.",
 		Do: "disconnect that VPN and run the check again",
 	},
+	probe.ServerHairpin: {
+		Short: "the test server is behind your own router",
+		Sentence: "{untried}: the test server stands behind the same router as this laptop, or this laptop gets to it through a VPN of that very " +
+			"server. So packets would not take the way over the internet that a VPN's take.",
+		Do: "run the check from another network, such as a phone's hotspot",
+	},
 	probe.ServerOnLink: {
 		Short: "the test server is in your own network",
 		Sentence: "{untried}: the test server is in the laptop's own network or behind the same router, so packets would not go through " +

@@ -190,8 +190,8 @@ func outcomeOf(r probe.Result, probes []probe.Probe) peerOutcome {
 	host := report.Clean(r.Circumstances.Server.Host, 60)
 	p := provingOf(r, probes)
 	switch c := r.Circumstances; {
-	case c.Stop != nil && c.Stop.Reason == probe.ServerOnLink:
-		return peerOutcome{says: "the other server " + host + " is in this one's own network: from here nothing can be proved to it"}
+	case c.Stop != nil && (c.Stop.Reason == probe.ServerOnLink || c.Stop.Reason == probe.ServerHairpin):
+		return peerOutcome{says: "the other server " + host + " is in this one's own network, or behind the same router: from here nothing can be proved to it"}
 	case c.NoSession != nil, c.Stop != nil:
 		_, why, _ := strings.Cut(report.New(r, probes, report.Tool{}).Summary.Headline, ": ")
 		return peerOutcome{says: "testing the other server " + host + ": " + strings.TrimSuffix(why, ".")}
