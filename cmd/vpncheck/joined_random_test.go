@@ -112,8 +112,10 @@ func TestJoinedRandom(t *testing.T) {
 						t.Errorf("%s: random octets were asked: %v, want %v", o.Protocol, o.Random != nil, noted)
 					}
 				}
-				if took := r.Ended.Sub(r.Started); took > 13*time.Second {
+				if took := r.Ended.Sub(r.Started); took > 15*time.Second {
 					t.Errorf("it took %v", took)
+				} else {
+					t.Logf("it took %v", took)
 				}
 			})
 		})
