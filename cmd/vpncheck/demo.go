@@ -82,8 +82,8 @@ func (f *demoFlags) demo(cmd *cobra.Command) error {
 	if err := f.checkFamily(); err != nil {
 		return err
 	}
-	if f.all && (f.family == "6" || f.timeout != 0 || len(f.output) > 0 || f.events != "" || f.format != "text" || f.verbose) {
-		return wrongUsage("for a report, choose one router with --router", "--all goes only with --only, --router and --repeat")
+	if f.all && (f.family == "6" || f.timeout != 0 || f.changed != 0 || len(f.output) > 0 || f.events != "" || f.format != "text" || f.verbose) {
+		return wrongUsage("for a report, choose one router with --router", "--all goes only with --only, --router, --repeat and --deep")
 	}
 	if err := f.check(); err != nil {
 		return err

@@ -213,6 +213,9 @@ func (p *play) laptop(ctx context.Context, f runFlags, on func(probe.Event)) (re
 	if f.family != "" {
 		args = append(args, "--family", f.family)
 	}
+	if f.changed != 0 {
+		args = append(args, "--changed", f.changed.String())
+	}
 	if f.deep {
 		args = append(args, "--deep")
 	}
