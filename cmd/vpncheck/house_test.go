@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"vpncheck/testserver/netlab"
 )
 
 // The rules of the house, as tests.
@@ -161,5 +163,21 @@ func eachGoFile(t *testing.T, f func(name string, src []byte)) {
 	}
 	if n < 50 {
 		t.Fatalf("found %d Go files, want many", n)
+	}
+}
+
+// TestRoutersAreExplained finds each router that the list of failures names.
+func TestRoutersAreExplained(t *testing.T) {
+	list, err := os.ReadFile(filepath.Join(root, "docs/failures.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lab := range regexp.MustCompile(`(?m)Lab: .*(\n  .*)*`).FindAllString(string(list), -1) {
+		for _, name := range regexp.MustCompile("`[a-z0-9-]+`").FindAllString(lab, -1) {
+			name = strings.Trim(name, "`")
+			if !slices.ContainsFunc(netlab.Routers(), func(r netlab.Router) bool { return strings.HasPrefix(r.Name, name) }) {
+				t.Errorf("docs/failures.md names the router %s: the lab has none", name)
+			}
+		}
 	}
 }
