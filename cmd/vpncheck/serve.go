@@ -49,12 +49,13 @@ func newServe() *cobra.Command {
 		Long: `serve is the echo server that "vpncheck run" talks to. It runs on Linux, on a machine that the laptop reaches over the internet, and
 prints the one line to run on the laptop.
 
-It needs root, or: sudo setcap cap_net_raw,cap_net_bind_service+ep vpncheck. To a stranger it is silent: it answers only those who
-have its connection string. But for one small page on TCP port 80, the same for everybody: by its signature "run" knows the server from a
-hotel's sign-in page. --no-page leaves it out.
+It needs root, or: sudo setcap cap_net_raw,cap_net_bind_service+ep vpncheck. It answers only those who have its connection
+string, and is silent to strangers but for one small page on TCP port 80: by the signature on it "run" tells this server from a hotel's
+sign-in page. --no-page leaves it out.
 
-Two servers can test each other, so that each knows what arrives there: with --peer, each gets the other's connection string. That is a secret, and
-other users of this machine see command lines: better give it in a file, --peer @FILE, or in the environment variable ` + peerEnv + `.
+Until packets have arrived here nobody's router can be blamed; "vpncheck run --prove" from a machine outside shows it. Two servers can do it for
+each other: with --peer, each gets the other's connection string. That is a secret, and other users of this machine can read command lines:
+better give it in a file, --peer @FILE, or in the environment variable ` + peerEnv + `.
 
 Give it an address that no real VPN uses: a router may keep what a test leaves behind for ten minutes, and a real VPN to the same
 address would suffer from it.`,
