@@ -287,22 +287,35 @@ func (s scene) beyond(ch charge, open probe.Reason) charge {
 // crossedRouter: Linux answers a packet whose TTL ends before it drops it (T08), so that a router's answer speaks only for those before it.
 // Silence says nothing.
 func crossedRouter(s scene) (charge, bool) {
-	if !s.nothingArrived() {
+	far := s.farthest()
+	through := slices.ContainsFunc(s.o.Hops, func(h probe.Hop) bool { return !h.Control && h.Arrived > 0 })
+	if far == nil || through || !s.nothingArrived() {
 		return charge{}, false
 	}
-	var far *probe.Hop
+	from := far.Answers[0].From.Unmap()
+	ch := charge{reason: passedRouter, confidence: Likely, args: args{"ttl": far.TTL, "from": from.String()}}
+	ch.evidence = []probe.Evidence{{Reason: probe.EvHop, Args: map[string]any{"ttl": far.TTL, "from": from.String(), "answers": len(far.Answers), "asked": far.Asked}}}
+	if inner(from) && s.nats.second() && s.last(far.TTL) && s.f.Reason != probe.ServerUnproven {
+		ch.reason, ch.evidence = lastIsSecondNAT, append(ch.evidence, s.nats.note())
+		return ch, true
+	}
+	return s.beyond(ch, passedRouterBeyond), true
+}
+
+// farthest is the last router beyond the first that answered for the protocol.
+func (s scene) farthest() (far *probe.Hop) {
 	for i, h := range s.o.Hops {
 		if h.TTL >= 2 && !h.Control && len(h.Answers) > 0 && s.beyondRouter(h.Answers[0].From.Unmap()) && (far == nil || h.TTL > far.TTL) {
 			far = &s.o.Hops[i]
 		}
 	}
-	if far == nil {
-		return charge{}, false
-	}
-	from := far.Answers[0].From.Unmap().String()
-	ch := charge{reason: passedRouter, confidence: Likely, args: args{"ttl": far.TTL, "from": from}}
-	ch.evidence = []probe.Evidence{{Reason: probe.EvHop, Args: map[string]any{"ttl": far.TTL, "from": from, "answers": len(far.Answers), "asked": far.Asked}}}
-	return s.beyond(ch, passedRouterBeyond), true
+	return far
+}
+
+// last says that the router at this place is the last before the server: the control's packets arrive that may cross one router more than come
+// before it.
+func (s scene) last(ttl int) bool {
+	return slices.ContainsFunc(s.o.Hops, func(h probe.Hop) bool { return h.Control && h.TTL == ttl+1 && h.Arrived > 0 })
 }
 
 // beyondRouter says of an address on the way that it is not the first router's, nor one of those that the run's ends have.

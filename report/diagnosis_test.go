@@ -117,6 +117,13 @@ func hop(ttl int, from string, control bool) world {
 	}
 }
 
+// nearer says that the server is nearer than that many routers: the control's packets arrived.
+func nearer(ttl int) world {
+	return func(o *probe.Observation, _ *probe.Circumstances) {
+		o.Hops = append(o.Hops, probe.Hop{TTL: ttl, Control: true, Asked: 1, Arrived: 1})
+	}
+}
+
 // counters are those of the router before and after a train.
 func counters(sent, arrived, replied, out, in int) world {
 	return func(o *probe.Observation, _ *probe.Circumstances) {
@@ -286,6 +293,16 @@ func TestDiagnose(t *testing.T) {
 		{"second-router-answers-two-nats", theESP, []change{lost}, []world{hop(2, backbone, false), routerWAN("10.1.1.1")}, probe.BlockedOut, passedRouterBeyond, CulpritUnknown, Possible, []Culprit{CulpritSecondNAT, CulpritISP}},
 		{"a-private-second-hop", theESP, []change{lost}, []world{hop(1, theGateway, false), hop(2, "10.1.1.1", false)}, probe.BlockedOut, passedRouterBeyond, CulpritUnknown, Possible, []Culprit{CulpritSecondNAT, CulpritISP}},
 		{"second-router-answers-unproven", theESP, []change{lost}, []world{hop(2, backbone, false), unprovenFor(wire.CarrierESP)}, probe.Inconclusive, passedRouterBeyond, CulpritUnknown, Possible, []Culprit{CulpritISP, CulpritServer}},
+
+		{"afterwards-it-arrives", theESP, []change{lost}, []world{hop(2, backbone, false), func(o *probe.Observation, _ *probe.Circumstances) {
+			o.Hops = append(o.Hops, probe.Hop{TTL: 3, Asked: 1, Arrived: 1})
+		}}, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, undecided},
+		{"as-far-as-the-second-nat", theESP, []change{lost}, []world{hop(1, theGateway, false), hop(2, "100.64.0.1", false), nearer(3)}, probe.BlockedOut, lastIsSecondNAT, CulpritSecondNAT, Likely, nil},
+		{"there-are-more-routers", theESP, []change{lost}, []world{hop(1, theGateway, false), hop(2, "100.64.0.1", false), hop(3, backbone, true), nearer(4)}, probe.BlockedOut, passedRouterBeyond, CulpritUnknown, Possible, []Culprit{CulpritSecondNAT, CulpritISP}},
+		{"the-last-router-is-public", theESP, []change{lost}, []world{hop(2, backbone, false), nearer(3), routerWAN("100.64.1.2")}, probe.BlockedOut, passedRouterBeyond, CulpritUnknown, Possible, []Culprit{CulpritSecondNAT, CulpritISP}},
+		{"as-far-as-the-second-nat-unproven", theESP, []change{lost}, []world{hop(2, "100.64.0.1", false), nearer(3), unprovenFor(wire.CarrierESP)}, probe.Inconclusive, passedRouterBeyond, CulpritUnknown, Possible,
+			[]Culprit{CulpritSecondNAT, CulpritISP, CulpritServer}},
+		{"the-last-router-and-one-nat", theESP, []change{lost}, []world{hop(2, "10.0.0.1", false), nearer(3), routerWAN(thePublic)}, probe.BlockedOut, passedRouter, CulpritISP, Likely, nil},
 
 		// Forwardings.
 		{"forwarded", theIKE, []change{unreturned}, []world{forward("UDP", 500, "192.168.1.77")}, probe.BlockedBack, forwardedElsewhere, CulpritRouter, Likely, nil},

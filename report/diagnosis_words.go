@@ -34,6 +34,7 @@ const (
 	notCountedInBeyond   probe.Reason = "answers-never-reached-the-router-second-nat"
 	passedRouter         probe.Reason = "passed-the-router"
 	passedRouterBeyond   probe.Reason = "passed-the-router-second-nat"
+	lastIsSecondNAT      probe.Reason = "came-as-far-as-the-second-nat"
 	noHelper             probe.Reason = "no-helper"
 	noHelperInSecond     probe.Reason = "no-helper-in-second-nat"
 	noHelperAnywhere     probe.Reason = "no-helper-in-either-nat"
@@ -100,6 +101,9 @@ var accusations = map[probe.Reason]accusation{
 	notCountedInBeyond: {CulpritUnknown, notAtOutside},
 	passedRouter:       {CulpritISP, seenBeyond},
 	passedRouterBeyond: {CulpritUnknown, seenBeyond},
+	lastIsSecondNAT: {CulpritSecondNAT, func(a args) string {
+		return fmt.Sprintf("%s, but they get as far as %s, which is the last router before it and has no address of the internet towards you", reached(a), named(a, "from", "somebody"))
+	}},
 	noHelper: {CulpritRouter, func(a args) string {
 		return reachedNoneBack(a) + ", and no device on the way translates PPTP's call numbers (PPTP passthrough)"
 	}},
