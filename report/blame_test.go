@@ -80,6 +80,9 @@ func TestOneStory(t *testing.T) {
 			"Whether your router or your internet provider stops IKE is not known: none of 6 IKE packets", "likely", "tell"},
 		{"laptop", theGRE, []change{unreturned, atNIC}, nil, "drops them", "Let in IP protocol 47 (GRE)", "in this laptop's firewall", "This laptop itself stops GRE: 6 of 6 plain GRE packets", "provider", "provider"},
 		{"server", theGRE, []change{firewalled}, nil, "server's own firewall", "Send this report", "server's own firewall", "The server's own side stops GRE: 6 of 6 plain GRE packets came to the server's network card", "Your router", "your router"},
+		{"cloud", theGRE, []change{lost}, []world{unprovenFor(wire.CarrierGRE), cloud("Microsoft Azure", []wire.Carrier{wire.CarrierGRE}, nil)}, "neither has anyone else's", "another hosting provider",
+			"Use a test server at another provider", "Most likely the server's own side stops GRE: none of 6 plain GRE packets reached the server, nor did anyone else's, and it stands at Microsoft Azure, whose network does not carry plain GRE.", "", "your router"},
+		{"refused-though-unproven", theGRE, []change{lost, refused(theGateway, 64, 13)}, []world{unprovenFor(wire.CarrierGRE)}, "Your router stops it on its way out.", "your router", "your router", "Your router stops GRE", "fault", "server"},
 		{"counter", theESP, []change{unreturned}, []world{counters(60, 60, 60, 61, 0)}, "Most likely your internet provider stops them.", "help desk", "Tell your internet provider",
 			"Most likely your internet provider stops ESP: 6 of 6 ESP packets reached the server, and by the router's own counter none of the server's 60 answers reached your router's outside.", "our router", "router"},
 	} {

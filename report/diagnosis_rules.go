@@ -109,7 +109,7 @@ func untranslated(s scene) (charge, bool) {
 			}
 		}
 	}
-	if raw < few || raw < arrived {
+	if raw == 0 || raw < arrived {
 		return charge{}, false
 	}
 	return charge{reason: leaked, confidence: Certain, args: args{"from": local.String()}}, true

@@ -216,7 +216,7 @@ func trainOf(o probe.Observation) train {
 		return train{}
 	}
 	t := train{Train: *o.Train}
-	t.out, t.back, t.counted = countedBy(t.Train)
+	t.out, t.back, t.counted = t.Counted()
 	return t
 }
 

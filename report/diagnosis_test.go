@@ -127,10 +127,14 @@ func nearer(ttl int) world {
 // counters are those of the router before and after a train.
 func counters(sent, arrived, replied, out, in int) world {
 	return func(o *probe.Observation, _ *probe.Circumstances) {
+		const idle = 10 // packets a second
+		read := func(second, more, back int) witness.Counters {
+			return witness.Counters{At: began.Add(time.Duration(second) * time.Second), Sent: uint32(1000 + idle*second + more), Received: uint32(5000 + idle*second + back)}
+		}
 		at := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }
-		o.Train = &probe.Train{Sent: sent, Arrived: arrived, Replied: replied, Began: at(2), Ended: at(4), Readings: []witness.Counters{
-			{At: at(0), Sent: 1000, Received: 5000}, {At: at(1), Sent: 1000, Received: 5000},
-			{At: at(5), Sent: uint32(1000 + out), Received: uint32(5000 + in)}, {At: at(6), Sent: uint32(1000 + out), Received: uint32(5000 + in)}}}
+		// What the server tells of each arrival over the session comes in as well.
+		o.Train = &probe.Train{Sent: sent, Arrived: arrived, Replied: replied, Began: at(2), Ended: at(3),
+			Readings: []witness.Counters{read(0, 0, 0), read(1, 0, 0), read(4, out, in+arrived), read(5, out, in+arrived)}}
 	}
 }
 
@@ -216,6 +220,9 @@ func TestDiagnose(t *testing.T) {
 		{"refused-at-the-server", theESP, []change{firewalled, refused(theServer, 62, 10)}, nil, probe.Inconclusive, serverDrops, CulpritServer, Certain, nil},
 		{"never-left", theESP, []change{unsent}, nil, probe.BlockedOut, laptopRefuses, CulpritLaptop, Certain, nil},
 		{"un-natted", theESP, []change{unreturned, unnatted}, nil, probe.BlockedBack, leaked, CulpritRouter, Certain, nil},
+		{"un-natted-once", theESP, []change{unreturned, once(unnatted)}, nil, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
+		{"un-natted-twice", theESP, []change{unreturned, once(unnatted), fourth(unnatted)}, nil, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
+		{"un-natted-and-altered", with(theESP, probe.Change{Field: "payload", Kills: probe.PayloadAltered}), []change{unnatted}, nil, probe.Altered, unknownWho, CulpritUnknown, Possible, undecided},
 		{"host-dropped", theESP, []change{firewalled}, nil, probe.Inconclusive, serverDrops, CulpritServer, Certain, nil},
 		{"no-mapping-protocol", theESP, []change{unreturned, refusedAnswer(thePublic, 63, 2)}, nil, probe.BlockedBack, noMappingInRouter, CulpritRouter, Certain, nil},
 		{"no-mapping-port", theIKE, []change{unreturned, refusedAnswer(thePublic, 254, 3)}, nil, probe.BlockedBack, noMappingInRouter, CulpritRouter, Certain, nil},
@@ -256,6 +263,7 @@ func TestDiagnose(t *testing.T) {
 		{"the-router-said-it-behind-a-second-nat", theESP, []change{unreturned, refusedAnswer(thePublic, 63, 2)}, []world{routerWAN("100.64.1.2")}, probe.BlockedBack, noMappingInRouter, CulpritRouter, Certain, nil},
 		{"there-is-no-second-nat", theESP, []change{unreturned, refusedAnswer(thePublic, 64, 2)}, []world{routerWAN(thePublic)}, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
 		{"from-beyond-the-laptop", theESP, []change{unreturned, refusedAnswer(thePublic, 61, 2)}, nil, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
+		{"one-from-beyond-the-laptop", theESP, []change{unreturned, refusedAnswer(thePublic, 61, 2), refusedAnswer(thePublic, 63, 2)}, nil, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
 		{"two-senders-in-one-name", theESP, []change{unreturned, refusedAnswer(thePublic, 63, 2), refusedAnswer(thePublic, 62, 2)}, nil, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
 		{"the-clients-ttl-is-not-known", theESP, []change{unreturned, refusedAnswer(thePublic, 63, 2), func(e *probe.Exchange) { e.Arrived.TTL = nil }}, nil, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
 		{"answers-refused-out-there", theESP, []change{unreturned, refusedAnswer(backbone, 63, 13)}, nil, probe.BlockedBack, refusedBackByISP, CulpritISP, Likely, nil},

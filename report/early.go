@@ -31,3 +31,19 @@ func remembered(info probe.Info, f probe.Finding) bool {
 	}
 	return false
 }
+
+// wait is the advice where anything was tried too early: whatever else there is to do, it is not known yet. What the laptop or the server did
+// no router remembers.
+func wait(ps []Protocol, did *Diagnosis, advice string) string {
+	if did != nil && (did.Culprit == CulpritLaptop || did.Culprit == CulpritServer) {
+		return advice
+	}
+	for _, p := range ps {
+		for _, n := range p.Because {
+			if n.Reason == probe.EvTooEarly {
+				return "Restart the router or wait ten minutes, and run the check again: a setting was changed just now."
+			}
+		}
+	}
+	return advice
+}

@@ -28,6 +28,7 @@ type facts struct {
 	literal   string          // the server's address, if the connection string has no name
 	told      map[string]bool // hints that were told before
 	blame     Culprit         // who did it; empty where nobody asked
+	charge    probe.Reason    // and why
 	router    string          // the router's name, if it is known
 	others    bool            // another laptop may hold the place in the router
 }
@@ -62,10 +63,11 @@ type facts struct {
 //	rule    " With ufw: ... .", or empty
 //	who     "your router or your internet provider", or, where it is known, who did it; Who begins a sentence
 //	ifnone  a sentence on what to do if the router has no such setting
+//	inspects two sentences on how to find who inspects packets, or empty
 //	whose   a sentence on how to tell router and provider apart, or empty
 var placeholders = []string{"title", "untried", "while", "decided", "stuck", "gre", "tries", "server", "why", "hint", "vpn", "change", "after",
 	"silent", "from", "local", "portal", "port", "use", "phone", "natt", "via4500", "other", "instead", "nonipsec", "an", "packets", "rule", "open", "out",
-	"who", "Who", "ifnone", "whose"}
+	"who", "Who", "ifnone", "whose", "inspects"}
 
 func newFacts(title string) facts {
 	fa := facts{title: title, fill: make(map[string]string), blind: make(map[string]bool)}

@@ -130,7 +130,14 @@ func TestTooEarly(t *testing.T) {
 	c := around()
 	c.Changed = 3 * time.Minute
 	o := probe.Observation{Protocol: "esp", Exchanges: sent(theESP, 6)}
-	p := New(probe.Result{Circumstances: c, Observations: []probe.Observation{o}, Findings: []probe.Finding{passed}}, []probe.Probe{theESP}, Tool{}).Protocols[0]
+	r := New(probe.Result{Circumstances: c, Observations: []probe.Observation{o}, Findings: []probe.Finding{passed}}, []probe.Probe{theESP}, Tool{})
+	p := r.Protocols[0]
+	if !strings.HasPrefix(r.Summary.Advice, "Restart the router or wait ten minutes") {
+		t.Errorf("got advice %q", r.Summary.Advice)
+	}
+	if a := report1(theESP, sent(theESP, 6, unsent), c).Summary.Advice; !strings.Contains(a, "this laptop") {
+		t.Errorf("got advice %q, and it was the laptop", a)
+	}
 	if len(p.Remarks) != 1 || !strings.Contains(p.Remarks[0], "less than 4 minutes ago") || !strings.Contains(p.Remarks[0], "ten minutes (600 seconds)") {
 		t.Errorf("got remarks %q", p.Remarks)
 	}

@@ -114,6 +114,7 @@ func New(r probe.Result, probes []probe.Probe, tool Tool) Report {
 	}
 	out.Notes = notes(r.Circumstances)
 	out.Summary = summarise(out.Protocols, r.Circumstances)
+	out.Summary.Advice = wait(out.Protocols, out.Diagnosis, out.Summary.Advice)
 	return out
 }
 

@@ -13,15 +13,20 @@ func (fa *facts) accuse(d *Diagnosis, r probe.Reason) {
 	if r == probe.TCPReset || r == probe.TCPRefused || r == probe.TCP1723Dropped {
 		blocked = "TCP port 1723"
 	}
-	fa.blame, fa.router = CulpritUnknown, ""
+	fa.blame, fa.charge, fa.router = CulpritUnknown, "", ""
 	who := either([]Culprit{CulpritRouter, CulpritISP}, "")
 	if d != nil {
-		fa.blame, fa.router = d.Culprit, args(d.Args).text("router", 40)
+		fa.blame, fa.charge, fa.router = d.Culprit, d.Reason, args(d.Args).text("router", 40)
 		who = d.subject(fa.router)
 	}
 	fa.fill["who"], fa.fill["Who"] = who, capital(who)
 	fa.fill["ifnone"] = " If there is none, ask your internet provider whether it blocks " + blocked + "."
 	fa.fill["whose"] = " To learn whether it is the router or your internet provider, run the check again through a phone's hotspot."
+	fa.fill["inspects"] = " If the router is your own, look in it for \"application control\" or \"parental control\" first. To learn whether it is this " +
+		"network, run the check again through a phone's hotspot."
+	if _, ok := elsewhere[fa.blame]; ok {
+		fa.fill["inspects"] = ""
+	}
 	if fa.blame == CulpritRouter {
 		fa.fill["ifnone"] = " If there is none, update its firmware, or use another router."
 	}
@@ -67,7 +72,7 @@ func (fa facts) plainer(r probe.Reason) probe.Reason {
 // ownAdvice are the reasons whose advice holds whoever did it.
 var ownAdvice = []probe.Reason{
 	probe.AHThroughNAT, probe.AHOutDropped, probe.AHBackDropped, probe.UDPFiltered, probe.SecondNATNoHelper, probe.AddressesDiffer, probe.LaptopFirewall,
-	probe.LaptopDropsAnswers, tooBig, probe.NoRoute, probe.ServerFirewall, probe.ServerUnproven, probe.StateClash, probe.PortClash,
+	probe.LaptopDropsAnswers, tooBig, probe.NoRoute, probe.UDPContentDropped, probe.UDPContentBackDropped, probe.ServerFirewall, probe.ServerUnproven, probe.StateClash, probe.PortClash,
 }
 
 // elsewhere is what to do where neither the router nor its settings can help.
@@ -95,7 +100,11 @@ var elsewhere = map[Culprit]Words{
 // fit replaces advice about the router where somebody else did it.
 func (w Words) fit(r probe.Reason, fa facts) Words {
 	other, ok := elsewhere[fa.blame]
-	if !ok || slices.Contains(ownAdvice, r) {
+	switch {
+	case fa.charge == cloudCannot:
+		return w.over(Words{Do: "use a test server at another provider: this one's network cannot",
+			Next: "Use a test server at another hosting provider: this one's network does not carry {title}, whatever its firewall says. Your router is not to blame."})
+	case !ok || slices.Contains(ownAdvice, r):
 		return w
 	}
 	switch {

@@ -64,8 +64,7 @@ var udpWords = map[probe.Reason]Words{
 
 // inspectedNext is what helps where packets are dropped for what is in them: no setting about a port.
 const inspectedNext = "No setting about a port helps against this. Use a VPN that looks like ordinary web traffic, such as SSTP or OpenVPN over TCP port " +
-	"443, or ask who runs the network whether VPNs are allowed: a company, a hotel, a school, the internet provider. If the router is your own, " +
-	"look in it for \"application control\" or \"parental control\" first. To learn whether it is this network, run the check again through a phone's hotspot."
+	"443, or ask who runs the network whether VPNs are allowed: a company, a hotel, a school, the internet provider.{inspects}"
 
 // A port's own words: what the port is for, and what to do where it is blocked.
 var portWords = map[int]struct {
