@@ -118,7 +118,10 @@ func untranslated(s scene) (charge, bool) {
 // refusedOut: who refuses is told by the sender's address, as far as its TTL does not show it to be forged (T17). The server's own refusals come
 // with packets that its network card saw, and those are serverDropped's.
 func refusedOut(s scene) (charge, bool) {
-	list := s.refusals(func(e probe.Exchange) []wire.ICMPSighting { return e.ICMPAtClient })
+	list, asked := refusals(s.tries, atClient), len(s.tries)
+	if alike := s.sameStage(); len(list) < few {
+		list, asked = refusals(alike, atClient), len(alike) // routers tell one refusal a second, and the others are of other forms
+	}
 	if len(list) < few || !s.nothingArrived() {
 		return charge{}, false
 	}
@@ -128,7 +131,7 @@ func refusedOut(s scene) (charge, bool) {
 	}
 	crossedNone := s.ttlTells() && !slices.ContainsFunc(list, func(i wire.ICMPSighting) bool { return !nothingCrossed(i.TTL) })
 	isServer := from == s.c.Server.Address.Unmap()
-	ch := charge{args: args{"from": from.String(), "count": len(list), "says": icmpSays(int(list[0].Type), int(list[0].Code))}}
+	ch := charge{args: args{"from": from.String(), "count": len(list), "tries": asked, "says": icmpSays(int(list[0].Type), int(list[0].Code))}}
 	ch.evidence = []probe.Evidence{icmpNote(list, "client", isServer && crossedNone)}
 	switch {
 	case isServer && crossedNone:
@@ -161,7 +164,7 @@ func (s scene) firstHop(a netip.Addr) bool {
 // refusedBack: the server's answers came as far as the one who refused them. One in the laptop's name is told from the others by the routers
 // that its ICMP error crossed: the place of its sender on the way is the client's hops less those.
 func refusedBack(s scene) (charge, bool) {
-	list := s.refusals(func(e probe.Exchange) []wire.ICMPSighting { return e.ICMPAtServer })
+	list := refusals(s.tries, atServer)
 	if len(list) < few || s.f.Verdict != probe.BlockedBack {
 		return charge{}, false
 	}

@@ -166,10 +166,24 @@ func unreachable(list []wire.ICMPSighting) (out []wire.ICMPSighting) {
 	return out
 }
 
-// refusals are the errors that came to one end about the tries.
-func (s scene) refusals(of func(probe.Exchange) []wire.ICMPSighting) (out []wire.ICMPSighting) {
-	for _, e := range s.tries {
+// refusals are the errors that came to one end about exchanges.
+func refusals(es []probe.Exchange, of func(probe.Exchange) []wire.ICMPSighting) (out []wire.ICMPSighting) {
+	for _, e := range es {
 		out = append(out, unreachable(of(e))...)
+	}
+	return out
+}
+
+func atClient(e probe.Exchange) []wire.ICMPSighting { return e.ICMPAtClient }
+
+func atServer(e probe.Exchange) []wire.ICMPSighting { return e.ICMPAtServer }
+
+// sameStage are the questions of the stage that decided, in whatever form, that were lost as well.
+func (s scene) sameStage() (out []probe.Exchange) {
+	for _, e := range s.o.Exchanges {
+		if e.Stage == s.f.Stage && e.From == probe.Client && e.Arrived.State != wire.Seen && e.Returned.State != wire.Seen {
+			out = append(out, e)
+		}
 	}
 	return out
 }

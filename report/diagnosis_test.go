@@ -233,6 +233,8 @@ func TestDiagnose(t *testing.T) {
 
 		// ICMP at the laptop.
 		{"one-icmp-may-be-about-anything", theESP, []change{lost, once(refused(theGateway, 64, 13))}, nil, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, undecided},
+		{"one-icmp-and-one-about-another-form", theESP, []change{lost, once(refused(theGateway, 64, 13))}, []world{otherForm(refused(theGateway, 64, 13), lost)}, probe.BlockedOut, refusedByRouter, CulpritRouter, Certain, nil},
+		{"one-icmp-and-one-about-another-form-that-arrived", theESP, []change{lost, once(refused(theGateway, 64, 13))}, []world{otherForm(refused(theGateway, 64, 13))}, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, undecided},
 		{"too-big-is-no-refusal", theESP, []change{lost, refused(theGateway, 64, 4)}, nil, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, undecided},
 		{"time-exceeded-is-no-refusal", theESP, []change{lost, func(e *probe.Exchange) {
 			e.ICMPAtClient = []wire.ICMPSighting{{From: netip.MustParseAddr(theGateway), TTL: 64, Type: 11}}
@@ -267,6 +269,9 @@ func TestDiagnose(t *testing.T) {
 		{"two-senders-in-one-name", theESP, []change{unreturned, refusedAnswer(thePublic, 63, 2), refusedAnswer(thePublic, 62, 2)}, nil, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
 		{"the-clients-ttl-is-not-known", theESP, []change{unreturned, refusedAnswer(thePublic, 63, 2), func(e *probe.Exchange) { e.Arrived.TTL = nil }}, nil, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
 		{"answers-refused-out-there", theESP, []change{unreturned, refusedAnswer(backbone, 63, 13)}, nil, probe.BlockedBack, refusedBackByISP, CulpritISP, Likely, nil},
+		{"answers-refused-by-a-private-address", theESP, []change{unreturned, refusedAnswer("10.1.1.1", 60, 13)}, nil, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
+		{"answers-refused-by-the-server-s-own-machine", theESP, []change{unreturned, refusedAnswer("198.18.0.9", 64, 13)}, []world{func(_ *probe.Observation, c *probe.Circumstances) { c.Server.Own = netip.MustParseAddr("198.18.0.9") }},
+			probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
 		{"answers-refused-near-the-server", theESP, []change{unreturned, refusedAnswer("203.0.113.1", 64, 13)}, nil, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
 
 		// Somebody else's answers.
@@ -407,6 +412,15 @@ func answersAsIfNear(o *probe.Observation, _ *probe.Circumstances) {
 	near := uint8(64)
 	e.ID, e.Part, e.Returned.TTL = "esp/0", "other", &near
 	o.Exchanges = append(o.Exchanges, e)
+}
+
+// otherForm is a question of another form of the protocol.
+func otherForm(changes ...change) world {
+	return func(o *probe.Observation, _ *probe.Circumstances) {
+		e := sent(theESP, 1, changes...)[0]
+		e.ID, e.Part = "esp/0", "other"
+		o.Exchanges = append(o.Exchanges, e)
+	}
 }
 
 // pptpRows play PPTP itself, whose call numbers tell more than its packets' fate (F04, F19, T22). It returns the reasons that it saw.

@@ -132,7 +132,7 @@ var accusations = map[probe.Reason]accusation{
 }
 
 func noMapping(a args) string {
-	return reached(a) + ", and it told the server itself" + byICMP(a) + " that it has no place for the " + answers(a)
+	return reached(a) + ", and it told the server" + byICMP(a) + " that it has no place for the " + answers(a)
 }
 
 func leftRouter(a args) string {
