@@ -132,6 +132,43 @@ func TestFailuresAreExplained(t *testing.T) {
 	}
 }
 
+// A router is only read: nothing in the project can ask one to map a port, or to change or end anything. So goupnp's generated clients, which
+// can, are not imported either; SOAP has one door, which opens for questions only; and NAT-PMP has one message, that for the outer address.
+func TestRoutersAreOnlyRead(t *testing.T) {
+	order := regexp.MustCompile(`(?i)(Add|Delete)(Any)?(PortMapping|Pinhole)|UpdatePinhole|(Force|Request)Termination|RequestConnection|Set(ConnectionType|AutoDisconnectTime|IdleDisconnectTime|WarnDisconnectDelay|EnabledForInternet|DefaultConnectionService)`)
+	client := regexp.MustCompile(`goupnp/dcps|go-nat-pmp|jackpal`)
+	action := regexp.MustCompile(`\b(?:call|PerformAction(?:Ctx)?)\([^"\n]*"(\w+)"`)
+	questions := 0
+	eachGoFile(t, func(name string, src []byte) {
+		if name == "cmd/vpncheck/house_test.go" {
+			return
+		}
+		if m := order.Find(src); m != nil {
+			t.Errorf("%s: a router is never told to %s", name, m)
+		}
+		if m := client.Find(src); m != nil {
+			t.Errorf("%s: %s can map ports: it is not for us", name, m)
+		}
+		if strings.HasSuffix(name, "_test.go") || !strings.HasPrefix(name, "probe/witness/router") {
+			return
+		}
+		for _, m := range action.FindAllSubmatch(src, -1) {
+			if questions++; !strings.HasPrefix(string(m[1]), "Get") {
+				t.Errorf("%s: %s is not a question", name, m[1])
+			}
+		}
+		if n := strings.Count(string(src), "PerformAction"); n > 1 || n == 1 && name != "probe/witness/router_upnp.go" {
+			t.Errorf("%s: SOAP has more than one door", name)
+		}
+		if n, outer := strings.Count(string(src), ".Write("), strings.Count(string(src), "conn.Write([]byte{0, 0})"); name == "probe/witness/router_natpmp.go" && (n != 1 || outer != 1) {
+			t.Errorf("%s: NAT-PMP asks for more than the outer address", name)
+		}
+	})
+	if questions < 5 {
+		t.Errorf("found %d questions to routers, want all: has the way of asking changed?", questions)
+	}
+}
+
 // eachGoFile calls f for every Go file of the project, by its path from the root.
 func eachGoFile(t *testing.T, f func(name string, src []byte)) {
 	t.Helper()

@@ -44,7 +44,7 @@ func TestIGD(t *testing.T) {
 		{"GetStatusInfo", "", "<NewConnectionStatus>Connected<"},
 		{"GetGenericPortMappingEntry", "<NewPortMappingIndex>0</NewPortMappingIndex>", "<NewPortMappingDescription>NAS &lt;x&gt;<"},
 		{"GetGenericPortMappingEntry", "<NewPortMappingIndex>1</NewPortMappingIndex>", "<errorCode>713<"},
-		{"AddPortMapping", "", "<errorCode>401<"},
+		{"Reboot", "", "<errorCode>401<"},
 	} {
 		if got := soap(t, l, tt.action, tt.in); !strings.Contains(got, tt.want) {
 			t.Errorf("%s was answered %s, want %s", tt.action, got, tt.want)
@@ -71,9 +71,9 @@ func TestIGDCounts(t *testing.T) {
 	t.Parallel()
 	const train = 40
 	for _, tt := range []struct {
-		igd  IGD
-		want int // that are counted; -1: it does not say
-	}{{IGD{}, train}, {IGD{Constant: true}, 0}, {IGD{NoCounters: true}, -1}} {
+		igd         IGD
+		least, most int // that are counted; the hardware addresses may be asked for at any time
+	}{{IGD{}, train, train + 5}, {IGD{Constant: true}, 0, 0}, {IGD{NoCounters: true}, -1, -1}} {
 		l := buildRouter(t, Router{Name: "igd", Home: Box{Masquerade: true, IGD: &tt.igd}})
 		read := func(what string) (n int) {
 			_, s, ok := strings.Cut(soap(t, l, "GetTotalPackets"+what, ""), "<NewTotalPackets"+what+">")
@@ -102,8 +102,8 @@ func TestIGDCounts(t *testing.T) {
 			if sent < 0 {
 				n = -1
 			}
-			if n < tt.want || n > tt.want+5 || tt.want <= 0 && n != max(0, tt.want) && sent >= 0 {
-				t.Errorf("%+v: counted %d of %d %s, want %d", tt.igd, n, train, what, tt.want)
+			if n < tt.least || n > tt.most {
+				t.Errorf("%+v: counted %d of %d %s, want %d to %d", tt.igd, n, train, what, tt.least, tt.most)
 			}
 		}
 	}
