@@ -18,7 +18,6 @@ const (
 	natpmpTries    = 2
 	natpmpExternal = 128 // opcode 0, as an answer
 	natpmpLen      = 12
-	natpmpRefusals = 8 // answers that are none, until we stop listening
 )
 
 // external asks for the outer address. It is the zero Addr if the router does not say.
@@ -30,14 +29,14 @@ func (a *routerAsker) external(ctx context.Context) netip.Addr {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	buf := make([]byte, 64)
-	wait, wrong := natpmpWait, 0
+	wait := natpmpWait
 	for range natpmpTries {
 		conn.SetDeadline(time.Now().Add(wait))
 		wait *= 2
 		if _, err := conn.Write([]byte{0, 0}); err != nil { // version 0, opcode 0: the only message that is ever sent
 			return netip.Addr{}
 		}
-		for wrong < natpmpRefusals {
+		for { // until the deadline, whatever comes
 			n, err := conn.Read(buf)
 			var late net.Error
 			if errors.As(err, &late) && late.Timeout() {
@@ -49,7 +48,6 @@ func (a *routerAsker) external(ctx context.Context) netip.Addr {
 			if wan, err := parseExternal(buf[:n]); err == nil {
 				return wan
 			}
-			wrong++
 		}
 	}
 	return netip.Addr{}

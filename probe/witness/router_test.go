@@ -280,7 +280,7 @@ func TestRouter(t *testing.T) {
 // Whatever a device says, nobody but the gateway is asked, the answer comes in time and is bounded, and says why there is no more.
 func TestRouterHostile(t *testing.T) {
 	redirect := func(evil string) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, evil, http.StatusTemporaryRedirect) }
+		return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, evil, http.StatusFound) }
 	}
 	endless := func(what string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -321,7 +321,7 @@ func TestRouterHostile(t *testing.T) {
 		{"location-file", func(evil string) *fakeIGD { return &fakeIGD{location: "file://127.0.0.1/etc/passwd"} }, "the router says that its description is at"},
 		{"location-user", func(evil string) *fakeIGD { return &fakeIGD{location: "http://u:p@127.0.0.1/"} }, "the router says that its description is at"},
 		{"another-host-answers", func(evil string) *fakeIGD { return &fakeIGD{from: "127.0.0.2"} }, "a device answers as an internet gateway, but not"},
-		{"redirected", func(evil string) *fakeIGD { return &fakeIGD{get: redirect(evil)} }, "the router answers UPnP, but is of no help: its description: HTTP status 307"},
+		{"redirected", func(evil string) *fakeIGD { return &fakeIGD{get: redirect(evil)} }, "the router answers UPnP, but is of no help: its description: HTTP status 302"},
 		{"huge", func(string) *fakeIGD { return &fakeIGD{get: endless("<root>")} }, "the router answers UPnP, but is of no help: its description: it is far too long"},
 		{"huge-header", func(string) *fakeIGD {
 			return &fakeIGD{get: func(w http.ResponseWriter, r *http.Request) { w.Header().Set("A", strings.Repeat("a", 1<<20)) }}
@@ -341,6 +341,13 @@ func TestRouterHostile(t *testing.T) {
 		{"soap-slow", func(string) *fakeIGD { return &fakeIGD{post: slow} }, "the router's counters: it"},
 		{"soap-silent", func(string) *fakeIGD {
 			return &fakeIGD{post: func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body); <-r.Context().Done() }}
+		}, "the router's counters: it does not answer"},
+		{"soap-silent-lines", func(string) *fakeIGD {
+			var lines []string
+			for range 20 {
+				lines = append(lines, "WANIPConnection:1", "/ip")
+			}
+			return &fakeIGD{page: withWANs(wan("/common", lines...)), post: func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body); <-r.Context().Done() }}
 		}, "the router's counters: it does not answer"},
 		{"soap-other-answer", func(string) *fakeIGD {
 			return &fakeIGD{post: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, envelope("<u:x/>")) }}
@@ -374,6 +381,26 @@ func TestRouterHostile(t *testing.T) {
 				t.Error("its counters can be read")
 			}
 		})
+	}
+}
+
+// A line on the gateway may have its counters elsewhere: then it has none.
+func TestRouterCountersElsewhere(t *testing.T) {
+	evil := elsewhereServer(t)
+	a := (&fakeIGD{page: strings.Replace(goodPage, "/common", evil, 1)}).start(t)
+	got := a.Router(t.Context())
+	if got.WAN != goodRouter.WAN || got.Counts || got.CountsWhy != "the router's counters: it has none" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// Once the gateway has answered, the rest need not be waited for to the end.
+func TestRouterMet(t *testing.T) {
+	a := (&fakeIGD{}).start(t)
+	a.waits.search = time.Minute
+	began := time.Now()
+	if got := a.Router(t.Context()); got.WAN != goodRouter.WAN || time.Since(began) > a.met+time.Second {
+		t.Errorf("got %+v after %v", got, time.Since(began))
 	}
 }
 
