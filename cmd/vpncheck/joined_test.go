@@ -26,6 +26,7 @@ import (
 
 var (
 	atHome   = netip.MustParseAddr("192.168.1.11")
+	atHome2  = netip.MustParseAddr("192.168.1.12") // another laptop there
 	public   = netip.MustParseAddr("203.0.113.2")
 	atServer = netip.MustParseAddr("198.51.100.10")
 	atSecond = netip.MustParseAddr("198.51.100.11") // the server's other address
@@ -451,7 +452,6 @@ func TestJoinedServerFirewall(t *testing.T) {
 // Two laptops behind one router, whose one mapping for GRE is that of whoever spoke last: they take turns, and both pass.
 func TestJoinedTurns(t *testing.T) {
 	const apart = 10000 // between the ports of the two
-	atHome2 := netip.MustParseAddr("192.168.1.12")
 	latest := atHome
 	route := func(p sock.FakePacket) []sock.FakePacket {
 		switch port := p.Src.Port(); {
