@@ -53,6 +53,15 @@ func Hairpin(c Circumstances) bool {
 	return client.IsValid() && (client == server || client == gateway)
 }
 
+// HostNAT says whose NAT stands before the router because this machine is inside another one (F24); "" if none is known to. What it says is of
+// IPv4. Nothing that was seen from here can be laid at the router's door then.
+func HostNAT(c Circumstances) string {
+	if c.Laptop.Inside == nil || !c.Server.Address.Unmap().Is4() {
+		return ""
+	}
+	return c.Laptop.Inside.NAT
+}
+
 // hairpinArgs are who the server sees.
 func hairpinArgs(c Circumstances) map[string]any {
 	args := map[string]any{"server": c.Server.Address.Unmap().String()}
@@ -64,14 +73,16 @@ func hairpinArgs(c Circumstances) map[string]any {
 
 // ServerFacts is what the server told when the session opened, and its last word on each carrier.
 type ServerFacts struct {
-	Host     string              `json:"host,omitempty"` // as in the connection string
-	Address  netip.Addr          `json:"address,omitzero"`
-	Link     uint16              `json:"link,omitempty"`    // TCP port of the side channel
-	Control  uint16              `json:"control,omitempty"` // UDP port of the control
-	Build    string              `json:"build,omitempty"`
-	Client   netip.AddrPort      `json:"client,omitzero"` // the laptop as the server sees it
-	Own      netip.Addr          `json:"own,omitzero"`    // the server's own end: differs from Address behind a 1:1 NAT
-	Second   netip.Addr          `json:"second,omitzero"`
+	Host    string         `json:"host,omitempty"` // as in the connection string
+	Address netip.Addr     `json:"address,omitzero"`
+	Link    uint16         `json:"link,omitempty"`    // TCP port of the side channel
+	Control uint16         `json:"control,omitempty"` // UDP port of the control
+	Build   string         `json:"build,omitempty"`
+	Client  netip.AddrPort `json:"client,omitzero"` // the laptop as the server sees it
+	Own     netip.Addr     `json:"own,omitzero"`    // the server's own end: differs from Address behind a 1:1 NAT
+	Second  netip.Addr     `json:"second,omitzero"`
+	// Other is the host's address of the other family, which was not asked (T37).
+	Other    netip.Addr          `json:"other,omitzero"`
 	Others   *wire.Others        `json:"others,omitempty"` // other runs behind the same public address
 	Cloud    *wire.Cloud         `json:"cloud,omitempty"`
 	Carriers []wire.CarrierState `json:"carriers,omitempty"`
@@ -93,6 +104,8 @@ type LaptopFacts struct {
 	Local     netip.Addr `json:"local,omitzero"` // towards the server
 	Interface string     `json:"interface,omitempty"`
 	Gateway   netip.Addr `json:"gateway,omitzero"`
+	// Inside is set where this machine seems to be inside another one: virtual, WSL or a container (F24).
+	Inside *witness.Machine `json:"inside,omitempty"`
 	// VPN names the interface of an active VPN that carries the way to the server; everything would pass inside it (T24).
 	VPN string `json:"vpn,omitempty"`
 	// OnLink says that the server is in the laptop's own network: no router stands between (F57).

@@ -128,5 +128,9 @@ const (
 	EvOthers    Reason = "others"      // args: count, minutes: other runs behind the same public address
 	EvNATs      Reason = "nats"        // the NAT sheet of the run
 	EvPage      Reason = "page"        // the server's page on TCP port 80 answered with its signature, while there was no session
+	EvInside    Reason = "inside"      // args: kind ("wsl", "vm", "container"), nat: whose NAT stands before the router (F24)
+	EvFamily    Reason = "family"      // args: used, other: the server has addresses of both families, and one was asked (T37)
+	EvSources   Reason = "sources"     // args: addresses: under which public addresses the server saw which protocols, where they differ (T36)
+	EvSixToFour Reason = "six-to-four" // args: address: IPv4 over a network that has IPv6 alone (464XLAT, NAT64; F41)
 	EvWhy       Reason = "why"         // args: why, hint: what the system or the server said
 )

@@ -57,12 +57,15 @@ func Open(ctx context.Context, cfg Config) *Path {
 	p.facts.Changed = cfg.Changed
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	server, none := resolve(ctx, cfg)
+	server, other, none := resolve(ctx, cfg)
 	if none != nil {
 		p.facts.NoSession = none
 		return p
 	}
 	p.Server = server
+	if _, err := cfg.Net.Source(other); other.IsValid() && err == nil { // the laptop could have asked it
+		p.facts.Server.Other = other
+	}
 	p.look(cfg)
 	conn, port, tried := race(ctx, cfg, server)
 	if conn == nil {
@@ -78,8 +81,8 @@ func Open(ctx context.Context, cfg Config) *Path {
 	return p
 }
 
-// resolve picks one address of the host and family for the whole run (F58, T37).
-func resolve(ctx context.Context, cfg Config) (netip.Addr, *NoSessionFacts) {
+// resolve picks one address of the host and family for the whole run (F58, T37). The other is the host's of the other family, if it has any.
+func resolve(ctx context.Context, cfg Config) (server, other netip.Addr, none *NoSessionFacts) {
 	var found []netip.Addr
 	if a, err := netip.ParseAddr(cfg.Host); err == nil {
 		found = []netip.Addr{a}
@@ -89,23 +92,25 @@ func resolve(ctx context.Context, cfg Config) (netip.Addr, *NoSessionFacts) {
 			lookup = net.DefaultResolver.LookupNetIP
 		}
 		if found, err = lookup(ctx, "ip", cfg.Host); err != nil {
-			return netip.Addr{}, &NoSessionFacts{Reason: UnknownHost, Args: map[string]any{"host": cfg.Host, "why": dnsWhy(err)}}
+			return server, other, &NoSessionFacts{Reason: UnknownHost, Args: map[string]any{"host": cfg.Host, "why": dnsWhy(err)}}
 		}
 	}
-	var v6 netip.Addr
+	var v4, v6 netip.Addr
 	for _, a := range found {
-		a = a.Unmap()
-		if a.Is4() && cfg.Family != 6 {
-			return a, nil
-		}
-		if a.Is6() && !v6.IsValid() {
+		switch a = a.Unmap(); {
+		case a.Is4() && !v4.IsValid():
+			v4 = a
+		case a.Is6() && !v6.IsValid():
 			v6 = a
 		}
 	}
-	if cfg.Family != 4 && v6.IsValid() {
-		return v6, nil
+	switch {
+	case v4.IsValid() && cfg.Family != 6:
+		return v4, v6, nil
+	case v6.IsValid() && cfg.Family != 4:
+		return v6, v4, nil
 	}
-	return netip.Addr{}, &NoSessionFacts{Reason: NoAddress, Args: map[string]any{"host": cfg.Host, "family": cfg.Family}}
+	return server, other, &NoSessionFacts{Reason: NoAddress, Args: map[string]any{"host": cfg.Host, "family": cfg.Family}}
 }
 
 func dnsWhy(err error) string {

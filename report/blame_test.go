@@ -190,7 +190,7 @@ func TestNotesOfOthers(t *testing.T) {
 	forward("UDP", 500, "192.168.1.77")(nil, &c)
 	forward("UDP", 4500, theLaptop)(nil, &c)
 	var got []string
-	for _, n := range notes(c) {
+	for _, n := range notes(c, nil) {
 		if n.Reason == probe.EvOthers || n.Reason == probe.EvForward {
 			got = append(got, n.Text)
 		}

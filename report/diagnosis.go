@@ -52,7 +52,7 @@ func Diagnose(info probe.Info, f probe.Finding, o probe.Observation, c probe.Cir
 	s := sceneOf(info, f, o, c)
 	for _, rule := range rules {
 		if ch, ok := rule.finds(s); ok {
-			return s.diagnosis(ch)
+			return s.diagnosis(s.inside(ch))
 		}
 	}
 	return nil

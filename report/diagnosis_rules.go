@@ -423,3 +423,23 @@ func undecidedWho(s scene) (charge, bool) {
 	}
 	return ch, true
 }
+
+// inside takes back what a rule says of the router, and of the provider by way of the router: where the NAT of this machine's own host stands
+// before it (F24), the first router is that host, and its NAT as good a suspect. Who was seen by a public address of his own stays accused.
+func (s scene) inside(ch charge) charge {
+	whose := probe.HostNAT(s.c)
+	if whose == "" {
+		return ch
+	}
+	seen := probe.Evidence{Reason: probe.EvInside, Args: map[string]any{"nat": whose}}
+	switch culprit := accusations[ch.reason].culprit; {
+	case culprit == CulpritUnknown:
+		ch.suspects = append([]Culprit{CulpritLaptop}, ch.suspects...)
+	case culprit == CulpritRouter, culprit == CulpritSecondNAT, culprit == CulpritISP && ch.reason != refusedByISP && ch.reason != refusedBackByISP:
+		ch.reason, ch.suspects = hostsNAT, []Culprit{CulpritLaptop, CulpritRouter, CulpritISP}
+	default:
+		return ch
+	}
+	ch.evidence = append([]probe.Evidence{seen}, ch.evidence...)
+	return ch
+}

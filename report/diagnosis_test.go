@@ -198,6 +198,7 @@ func around() probe.Circumstances {
 func TestDiagnose(t *testing.T) {
 	two := func(c Culprit) []Culprit { return []Culprit{CulpritRouter, c} }
 	undecided := []Culprit{CulpritRouter, CulpritISP}
+	inVM := []Culprit{CulpritLaptop, CulpritRouter, CulpritISP}
 	withSecond := []Culprit{CulpritRouter, CulpritSecondNAT, CulpritISP}
 	told := map[probe.Reason]bool{}
 	for _, x := range []struct {
@@ -346,6 +347,15 @@ func TestDiagnose(t *testing.T) {
 		{"altered", with(theESP, probe.Change{Field: "payload", Kills: probe.PayloadAltered}), nil, nil, probe.Altered, unknownWho, CulpritUnknown, Possible, undecided},
 		{"addresses-differ", with(theESP, probe.Change{Field: "source address", Kills: probe.AddressesDiffer}), nil, nil, probe.Altered, twoAddresses, CulpritUnknown, Possible, undecided},
 		{"addresses-differ-behind-the-router", with(theESP, probe.Change{Field: "source address", Kills: probe.AddressesDiffer}), nil, []world{routerWAN("100.64.1.2")}, probe.Altered, twoAddressesBeyond, CulpritSecondNAT, Likely, nil},
+		// Inside a virtual machine the first router is its host (F24).
+		{"vm", theESP, []change{lost}, []world{insideNAT}, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, inVM},
+		{"vm-refused-by-the-gateway", theESP, []change{lost, refused(theGateway, 64, 13)}, []world{insideNAT}, probe.BlockedOut, hostsNAT, CulpritUnknown, Possible, inVM},
+		{"vm-answers-lost-at-the-router", theESP, []change{unreturned, refusedAnswer(thePublic, 63, 2)}, []world{insideNAT}, probe.BlockedBack, hostsNAT, CulpritUnknown, Possible, inVM},
+		{"vm-crossed-its-host", theESP, []change{lost}, []world{insideNAT, hop(2, backbone, false)}, probe.BlockedOut, hostsNAT, CulpritUnknown, Possible, inVM},
+		{"vm-refused-out-on-the-internet", theESP, []change{lost, refused(backbone, 60, 13)}, []world{insideNAT}, probe.BlockedOut, refusedByISP, CulpritISP, Likely, nil},
+		{"vm-firewall", theESP, []change{unsent}, []world{insideNAT}, probe.BlockedOut, laptopRefuses, CulpritLaptop, Certain, nil},
+		{"vm-on-the-network-itself", theESP, []change{lost, refused(theGateway, 64, 13)}, []world{insideBridged}, probe.BlockedOut, refusedByRouter, CulpritRouter, Certain, nil},
+		{"vm-over-ipv6", theESP, []change{lost, refused(theGateway, 64, 13)}, []world{insideNAT, overIPv6}, probe.BlockedOut, refusedByRouter, CulpritRouter, Certain, nil},
 		{"addresses-differ-at-the-router", with(theESP, probe.Change{Field: "source address", Kills: probe.AddressesDiffer}), nil, []world{routerWAN(thePublic)}, probe.Altered, twoAddresses, CulpritUnknown, Possible, undecided},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -383,6 +393,19 @@ func TestDiagnose(t *testing.T) {
 			t.Errorf("%s: no row of the table has it", r)
 		}
 	}
+}
+
+// insideNAT is a virtual machine behind its host's NAT, insideBridged one that is in the network itself.
+func insideNAT(_ *probe.Observation, c *probe.Circumstances) {
+	c.Laptop.Inside = &witness.Machine{Hints: []witness.Hint{{Kind: "vm", Sign: "KVM"}}, NAT: "libvirt's NAT"}
+}
+
+func insideBridged(_ *probe.Observation, c *probe.Circumstances) {
+	c.Laptop.Inside = &witness.Machine{Hints: []witness.Hint{{Kind: "vm", Sign: "KVM"}}}
+}
+
+func overIPv6(_ *probe.Observation, c *probe.Circumstances) {
+	c.Server.Address = netip.MustParseAddr("2001:db8:5::10")
 }
 
 // once suffers a change in the first exchange alone, fourth in the fourth.

@@ -44,6 +44,7 @@ const (
 	cloudCannot          probe.Reason = "cloud-cannot"
 	unprovenServer       probe.Reason = "none-arrived-from-anyone"
 	unknownWho           probe.Reason = "undecided"
+	hostsNAT             probe.Reason = "behind-the-hosts-nat"
 )
 
 // An accusation is what may be said for a reason. The culprit belongs to the reason, and who is accused is said by code, from the culprit
@@ -129,6 +130,9 @@ var accusations = map[probe.Reason]accusation{
 	}},
 	unprovenServer: {CulpritUnknown, func(a args) string { return reached(a) + ", and neither did anyone else's in the last 24 hours" }},
 	unknownWho:     {CulpritUnknown, whatIsKnown},
+	hostsNAT: {CulpritUnknown, func(a args) string {
+		return whatIsKnown(a) + ", and this laptop is inside another machine, whose own NAT stands before the router"
+	}},
 }
 
 func noMapping(a args) string {
@@ -350,6 +354,8 @@ func (d Diagnosis) next() string {
 		return "Nothing: use ESP with NAT-T instead."
 	}
 	switch {
+	case slices.Contains(d.Suspects, CulpritLaptop):
+		return "Run it once on the computer itself, outside of the virtual machine or container: if " + title + " works there, its own NAT stops it."
 	case slices.Contains(d.Suspects, CulpritServer):
 		return "Run it once from another internet connection, your phone's hotspot for example: if " + title + " reaches the server from there, it is not the server."
 	case slices.Contains(d.Suspects, CulpritRouter):

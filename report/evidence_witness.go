@@ -8,18 +8,22 @@ import (
 
 // witnessEvidence makes the sentences about what the witnesses saw: ICMP, hops, the router's own word and counters, the server's machine.
 var witnessEvidence = map[probe.Reason]func(a args, fa facts) string{
-	probe.EvICMP:     sayICMP,
-	probe.EvHop:      sayHop,
-	probe.EvTrain:    sayTrain,
-	probe.EvForward:  sayForward,
-	probe.EvCloud:    sayCloud,
-	probe.EvOwner:    sayOwner,
-	probe.EvRandom:   sayRandom,
-	probe.EvPace:     sayPace,
-	probe.EvUneven:   sayUneven,
-	probe.EvTooEarly: sayTooEarly,
-	probe.EvOthers:   sayOthers,
-	probe.EvNATs:     sayNATs,
+	probe.EvICMP:      sayICMP,
+	probe.EvHop:       sayHop,
+	probe.EvTrain:     sayTrain,
+	probe.EvForward:   sayForward,
+	probe.EvCloud:     sayCloud,
+	probe.EvOwner:     sayOwner,
+	probe.EvRandom:    sayRandom,
+	probe.EvPace:      sayPace,
+	probe.EvUneven:    sayUneven,
+	probe.EvTooEarly:  sayTooEarly,
+	probe.EvOthers:    sayOthers,
+	probe.EvNATs:      sayNATs,
+	probe.EvInside:    sayInside,
+	probe.EvFamily:    sayFamily,
+	probe.EvSources:   saySources,
+	probe.EvSixToFour: sayFromSix,
 }
 
 func sayICMP(a args, _ facts) string {

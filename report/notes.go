@@ -12,7 +12,7 @@ import (
 )
 
 // notes are what is to be said of the run as a whole.
-func notes(c probe.Circumstances) []Note {
+func notes(c probe.Circumstances, os []probe.Observation) []Note {
 	fa := wholeRun(c)
 	var out []Note
 	add := func(r probe.Reason, a args) {
@@ -36,6 +36,22 @@ func notes(c probe.Circumstances) []Note {
 			r = probe.NoNAT
 		}
 		add(r, args{"local": local.String(), "public": public.String()})
+	}
+	if nat := probe.HostNAT(c); nat != "" {
+		a := args{"nat": nat}
+		if hints := c.Laptop.Inside.Hints; len(hints) > 0 {
+			a["kind"] = hints[0].Kind
+		}
+		add(probe.EvInside, a)
+	}
+	if c.Server.Other.IsValid() {
+		add(probe.EvFamily, args{"used": family(c.Server.Address), "other": family(c.Server.Other)})
+	}
+	if a, ok := sixToFour(c); ok {
+		add(probe.EvSixToFour, args{"address": a.String()})
+	}
+	if s := sources(c, os); s != "" {
+		add(probe.EvSources, args{"addresses": s})
 	}
 	if o := c.Server.Others; o != nil && o.Count+o.Running > 0 {
 		e := probe.OthersEvidence(c)

@@ -112,7 +112,7 @@ func New(r probe.Result, probes []probe.Probe, tool Tool) Report {
 	if n := findNATs(r.Circumstances, r.Observations, reasonsOf(r.Findings)...); n.Kind != "" {
 		out.NATs = &n
 	}
-	out.Notes = notes(r.Circumstances)
+	out.Notes = notes(r.Circumstances, r.Observations)
 	out.Summary = summarise(out.Protocols, r.Circumstances)
 	out.Summary.Advice = wait(out.Protocols, out.Diagnosis, out.Summary.Advice)
 	return out

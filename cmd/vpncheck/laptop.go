@@ -20,6 +20,9 @@ func lookAround(n sock.Net) func(netip.Addr) probe.LaptopFacts {
 		if server.Is6() {
 			f.Gateway = gw.V6.Address
 		}
+		if in := witness.Inside(); len(in.Hints) > 0 {
+			f.Inside = &in
+		}
 		if way.VPN {
 			f.VPN = way.Interface
 		}

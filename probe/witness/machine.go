@@ -9,6 +9,8 @@ import (
 type Machine struct {
 	Look
 	Hints []Hint `json:"hints,omitempty"`
+	// NAT says whose network the default gateway is in, if that is one which the host's own NAT makes; empty if none was recognised.
+	NAT string `json:"nat,omitempty"`
 }
 
 // A Hint is one sign that this is no computer of its own: Kind is "wsl", "vm" or "container", Sign where that was read.
@@ -41,10 +43,78 @@ func (p place) inside() Machine {
 			break
 		}
 	}
+	m.NAT = p.hostNAT(m.Hints) // by other hints than the gateway's address itself
 	if g := p.gateway(false); g.Address == netip.AddrFrom4([4]byte{10, 0, 2, 2}) {
 		add("vm", "the gateway is 10.0.2.2, as in the built-in NAT of VirtualBox and QEMU")
 	}
 	return m
+}
+
+// A hostNet is a network that the host of a virtual machine makes for it, with a NAT towards its own: the gateway is the host.
+type hostNet struct {
+	kind    string // of a hint that must be there
+	maker   string // part of the hint's sign, in lower case; empty for any
+	within  string // the network is in here,
+	bits    int    // and has this length
+	gateway byte   // how far the gateway is from the network's first address
+	whose   string
+}
+
+// hostNets are the networks as the makers' programs have them before anybody changes them.
+var hostNets = []hostNet{
+	{"vm", "", "10.0.2.0/24", 24, 2, "the built-in NAT of VirtualBox or QEMU"},
+	{"vm", "", "10.0.2.0/24", 24, 1, "VirtualBox's NAT network"},
+	{"vm", "", "192.168.122.0/24", 24, 1, "libvirt's NAT"},
+	{"vm", "", "10.211.55.0/24", 24, 1, "Parallels' shared network"},
+	{"vm", "", "192.168.64.0/24", 24, 1, "the shared network of virtual machines on macOS"},
+	{"vm", "vmware", "192.168.0.0/16", 24, 2, "VMware's NAT"},
+	{"vm", "virtual machine", "172.16.0.0/12", 20, 1, "the default switch of Hyper-V"},
+	{"wsl", "", "172.16.0.0/12", 20, 1, "the NAT of WSL"},
+	{"container", "", "172.16.0.0/12", 16, 1, "a bridge of Docker's"},
+	{"container", "", "192.168.0.0/16", 20, 1, "a bridge of Docker's"},
+	{"container", "", "10.88.0.0/16", 16, 1, "Podman's bridge"},
+	{"container", "", "10.0.3.0/24", 24, 1, "LXC's bridge"},
+	{"container", "", "10.0.2.0/24", 24, 2, "the NAT of a container without privileges (slirp4netns)"},
+}
+
+// hostNAT says whose NAT the gateway is of; "" if it is none that is known, or nothing hints at a host at all.
+func (p place) hostNAT(hints []Hint) string {
+	gw := p.gateway(false)
+	own, ok := p.networkOf(gw)
+	if !ok {
+		return ""
+	}
+	for _, n := range hostNets {
+		at := own.Masked().Addr()
+		for range n.gateway {
+			at = at.Next()
+		}
+		if own.Bits() != n.bits || at != gw.Address || !netip.MustParsePrefix(n.within).Contains(gw.Address) {
+			continue
+		}
+		for _, h := range hints {
+			if h.Kind == n.kind && strings.Contains(strings.ToLower(h.Sign), n.maker) {
+				return n.whose
+			}
+		}
+	}
+	return ""
+}
+
+// networkOf is the prefix of the interface towards a gateway that the gateway is in.
+func (p place) networkOf(gw Default) (netip.Prefix, bool) {
+	all, err := p.interfaces()
+	if err != nil || !gw.Address.IsValid() {
+		return netip.Prefix{}, false
+	}
+	for _, i := range all {
+		for _, prefix := range i.Prefixes {
+			if i.Name == gw.Interface && prefix.Contains(gw.Address) {
+				return prefix, true
+			}
+		}
+	}
+	return netip.Prefix{}, false
 }
 
 // isVirtual knows the makers of machines that do not exist.

@@ -44,7 +44,10 @@ func (p place) isTunnel(i Interface, all []Interface) bool {
 		return hasUnderlay(i, all) // its own VPNs bear the name that the user gave them
 	}
 	if strings.HasPrefix(name, "ppp") {
-		return p.ppp(all) && hasUnderlay(i, all)
+		return p.ppp(all) && p.hasWayBeside(i, all)
+	}
+	if p.os == "linux" && p.inside().NAT != "" && p.gateway(false).Interface == i.Name {
+		return false // a container's, without privileges: its host hands on what comes by this device
 	}
 	for _, known := range tunnelNames {
 		if strings.HasPrefix(name, known) {
@@ -76,6 +79,22 @@ func (p place) ppp(all []Interface) bool {
 func hasUnderlay(i Interface, all []Interface) bool {
 	for _, other := range all {
 		if other.Name != i.Name && !other.Loopback && other.routable() {
+			return true
+		}
+	}
+	return false
+}
+
+// hasWayBeside says whether a tunnel has a way to its own far end: a route to a gateway by another interface. A modem's line has none, though
+// there be bridges for virtual machines beside it. Where the routes cannot be read, any other interface will do.
+func (p place) hasWayBeside(i Interface, all []Interface) bool {
+	four, err4 := p.routes(false)
+	six, err6 := p.routes(true)
+	if p.os != "linux" || err4 != nil && err6 != nil {
+		return hasUnderlay(i, all)
+	}
+	for _, r := range append(four, six...) {
+		if r.Interface != i.Name && !r.Via.IsUnspecified() {
 			return true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -72,6 +73,16 @@ func TestVPN(t *testing.T) {
 			iface("wlan0", "192.168.1.11/24"), iface("ppp0", "203.0.113.9/32")), "203.0.113.9", ""},
 		{"pptp-on-dsl", at("linux", map[string]string{"proc/net/pppoe": "Id Address Device\n00000001 00:11:22:33:44:55 eth0\n"},
 			iface("ppp0", "203.0.113.9/32"), iface("ppp1", "10.0.0.2/32")), "10.0.0.2", "ppp1"},
+		{"modem-beside-a-bridge", at("linux", map[string]string{"proc/net/route": "ppp0 00000000 00000000 0001 0 0 0 00000000 0 0 0\n"},
+			iface("docker0", "172.17.0.1/16"), iface("ppp0", "203.0.113.9/32")), "203.0.113.9", ""},
+		{"pptp-on-wifi", at("linux", map[string]string{"proc/net/route": "ppp0 00000000 00000000 0001 0 0 0 00000000 0 0 0\n" +
+			gatewayRoute("wlan0", "192.168.1.1")}, iface("wlan0", "192.168.1.11/24"), iface("ppp0", "10.0.0.2/32")), "10.0.0.2", "ppp0"},
+		{"pptp-on-wifi-of-ipv6", at("linux", map[string]string{"proc/net/route": "ppp0 00000000 00000000 0001 0 0 0 00000000 0 0 0\n",
+			"proc/net/ipv6_route": strings.Repeat("0", 32) + " 00 " + strings.Repeat("0", 32) + " 00 fe80" + strings.Repeat("0", 27) +
+				"1 00000400 00000001 00000000 00000003 wlan0\n"}, iface("wlan0", "2001:db8:1::11/64"), iface("ppp0", "10.0.0.2/32")),
+			"10.0.0.2", "ppp0"},
+		{"container-without-privileges", at("linux", map[string]string{"run/.containerenv": "", "proc/net/route": gatewayRoute("tap0", "10.0.2.2")},
+			iface("tap0", "10.0.2.100/24")), "10.0.2.100", ""},
 		{"windows-own", at("windows", nil, iface("Ethernet", "192.168.1.11/24"), pointToPoint), "10.8.0.6", "Work"},
 		{"ipv6", at("linux", nil, eth, iface("wg0", "2001:db8:9::2/128")), "2001:db8:9::2", "wg0"},
 	}

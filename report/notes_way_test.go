@@ -1,0 +1,91 @@
+package report
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"vpncheck/probe"
+	"vpncheck/probe/wire"
+	"vpncheck/probe/witness"
+)
+
+// note is the text of a run's note, "" if there is none.
+func note(c probe.Circumstances, os []probe.Observation, r probe.Reason) string {
+	for _, n := range notes(c, os) {
+		if n.Reason == r {
+			return n.Text
+		}
+	}
+	return ""
+}
+
+// cameFrom is a packet of a protocol as the server saw it.
+func cameFrom(protocol, from string) probe.Observation {
+	seen := wire.Sighting{State: wire.Seen, Src: netip.MustParseAddrPort(from)}
+	return probe.Observation{Protocol: protocol, Exchanges: []probe.Exchange{
+		{From: probe.Client, Arrived: seen}, {From: probe.Client, Arrived: wire.NotSeen()},
+		{From: probe.Server, Arrived: wire.Sighting{State: wire.Seen, Src: netip.MustParseAddrPort("203.0.113.99:1")}},
+	}}
+}
+
+// Which public addresses the server saw is told where they differ (T36).
+func TestNoteSources(t *testing.T) {
+	c := onLinux()
+	client := c.Server.Client.Addr().String()
+	same := []probe.Observation{cameFrom("ike", client+":500"), cameFrom("gre", client+":0")}
+	if got := note(c, same, probe.EvSources); got != "" {
+		t.Errorf("got %q, want nothing: the addresses are the same", got)
+	}
+	got := note(c, append(same, cameFrom("esp", "203.0.113.77:0")), probe.EvSources)
+	for _, want := range []string{client + ": the session (TLS), IKE, GRE; 203.0.113.77: ESP"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got %q, want %q in it", got, want)
+		}
+	}
+}
+
+// Which family was asked is told where the other could have been (T37); and a network that only translates IPv4 (F41).
+func TestNoteFamilies(t *testing.T) {
+	c := onLinux()
+	if got := note(c, nil, probe.EvFamily) + note(c, nil, probe.EvSixToFour); got != "" {
+		t.Errorf("got %q, want nothing", got)
+	}
+	c.Server.Other = netip.MustParseAddr("2001:db8::10")
+	if got := note(c, nil, probe.EvFamily); !strings.Contains(got, "over IPv4") || !strings.Contains(got, "--family 6") {
+		t.Errorf("got %q", got)
+	}
+	c.Laptop.Local = netip.MustParseAddr("192.0.0.1")
+	if got := note(c, nil, probe.EvSixToFour); !strings.Contains(got, "192.0.0.1") {
+		t.Errorf("got %q", got)
+	}
+	c.Laptop.Local, c.Server.Address = netip.MustParseAddr("2001:db8:1::5"), netip.MustParseAddr("64:ff9b::c633:640a")
+	if got := note(c, nil, probe.EvSixToFour); !strings.Contains(got, "64:ff9b::") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A host's NAT before the router is told (F24), a machine that is in the network itself is not.
+func TestNoteInside(t *testing.T) {
+	c := onLinux()
+	c.Laptop.Inside = &witness.Machine{Hints: []witness.Hint{{Kind: "wsl", Sign: "x"}}}
+	if got := note(c, nil, probe.EvInside); got != "" {
+		t.Errorf("got %q, want nothing", got)
+	}
+	c.Laptop.Inside.NAT = "the NAT of WSL"
+	if got := note(c, nil, probe.EvInside); !strings.Contains(got, "runs in WSL, behind the NAT of WSL") {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A router that says only after the run that its address is the server's ends no run, but is told (F57).
+func TestNoteHairpin(t *testing.T) {
+	c := onLinux()
+	if got := note(c, nil, probe.ServerHairpin); got != "" {
+		t.Errorf("got %q, want nothing", got)
+	}
+	c.Router = &witness.Router{WAN: c.Server.Address}
+	if got := note(c, nil, probe.ServerHairpin); !strings.Contains(got, "behind the same router") {
+		t.Errorf("got %q", got)
+	}
+}
