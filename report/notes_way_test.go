@@ -89,3 +89,35 @@ func TestNoteHairpin(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// Where packets are dropped for what is in them no port setting is advised, and who may look into them is named.
+func TestContentWords(t *testing.T) {
+	for _, r := range []probe.Reason{probe.UDPContentDropped, probe.UDPContentBackDropped} {
+		for id, port := range map[string]int{"ike": 500, "natt": 4500, "l2tp": 1701} {
+			f := probe.Finding{Protocol: id, Verdict: probe.BlockedOut, Reason: r, Because: []probe.Evidence{
+				{Reason: probe.EvPort, Args: map[string]any{"port": port}}}}
+			p := said(onLinux(), f).Protocols[0]
+			well(t, id, p.Sentence, p.Next)
+			if !strings.Contains(p.Sentence, "deep packet inspection") || strings.Contains(p.Next, "passthrough") || !strings.Contains(p.Next, "TCP port 443") {
+				t.Errorf("%s: got %q and %q", id, p.Sentence, p.Next)
+			}
+			if nothing := strings.HasPrefix(p.Next, "Nothing, if yours is L2TP/IPsec"); nothing != (port == 1701) {
+				t.Errorf("%s: got %q", id, p.Next)
+			}
+		}
+	}
+}
+
+// A clash that follows from another laptop's run is not told as one that the second address showed.
+func TestOthersWords(t *testing.T) {
+	clash := probe.Finding{Protocol: "esp", Verdict: probe.Inconclusive, Reason: probe.StateClash}
+	if p := said(onLinux(), clash).Protocols[0]; !strings.Contains(p.Sentence, "second address") {
+		t.Errorf("got %q", p.Sentence)
+	}
+	clash.Because = []probe.Evidence{{Reason: probe.EvOthers, Args: map[string]any{"count": 1, "minutes": 3}}}
+	p := said(onLinux(), clash).Protocols[0]
+	if strings.Contains(p.Sentence, "second address") || !strings.Contains(p.Sentence, "another device behind the same public address") || p.Diagnosis != nil {
+		t.Errorf("got %q, %+v", p.Sentence, p.Diagnosis)
+	}
+	well(t, "others", p.Sentence, p.Next)
+}

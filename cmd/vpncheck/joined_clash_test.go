@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -87,4 +88,36 @@ func TestJoinedHairpin(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Where the laptop could have asked an address of the other family, too, that is told (T37).
+func TestJoinedFamilies(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		found  []netip.Addr
+		family int
+		laptop []netip.Addr
+		other  netip.Addr
+	}{
+		{"both", []netip.Addr{atServer6, atServer}, 0, []netip.Addr{atHome, atHome6}, atServer6},
+		{"both-asked-for-six", []netip.Addr{atServer, atServer6}, 6, []netip.Addr{atHome, atHome6}, atServer},
+		{"the-laptop-has-one", []netip.Addr{atServer, atServer6}, 0, []netip.Addr{atHome2}, netip.Addr{}},
+		{"the-server-has-one", []netip.Addr{atServer}, 0, []netip.Addr{atHome, atHome6}, netip.Addr{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			join(t, nat(always), func(j *joined) {
+				from := j.laptop
+				if c.laptop[0] == atHome2 {
+					from = j.fake.Host(atHome2)
+				}
+				cfg := probe.Config{Net: from, Host: "vpn.example", Access: j.cs.Access, Pin: j.cs.Pin, Build: "test", Family: c.family,
+					Resolve: func(context.Context, string, string) ([]netip.Addr, error) { return c.found, nil }}
+				p := probe.Open(j.Context(), cfg)
+				if got := p.Circumstances().Server.Other; got != c.other {
+					t.Errorf("got %v, want %v", got, c.other)
+				}
+				probe.Run(j.Context(), p, nil, nil)
+			})
+		})
+	}
 }
