@@ -245,7 +245,7 @@ func portReason(stage Stage, o Observation, v Verdict, c Circumstances) Reason {
 		return ""
 	case v == BlockedOut && c.Control.UDPFiltered():
 		return UDPFiltered
-	case v == BlockedOut && refusals(o, stage) >= 3:
+	case v == BlockedOut && refusals(o, stage) >= 2:
 		return UDPRefused
 	case carried(o, stage.Port, v):
 		return "" // it is not the port: other datagrams crossed it
@@ -257,7 +257,8 @@ func portReason(stage Stage, o Observation, v Verdict, c Circumstances) Reason {
 	return ""
 }
 
-// refusals counts the questions of a stage that ICMP said were refused. One alone may be about anything.
+// refusals counts the questions of a stage, in any form, that ICMP said were refused. One alone may be about anything; more than one a second
+// no Linux router tells.
 func refusals(o Observation, stage Stage) (n int) {
 	for _, e := range o.Exchanges {
 		if e.Stage == stage.ID && e.Refused != "" {

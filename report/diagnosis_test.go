@@ -285,6 +285,7 @@ func TestDiagnose(t *testing.T) {
 		{"counted-out", theESP, []change{lost}, []world{counters(60, 0, 0, 62, 3)}, probe.BlockedOut, countedOut, CulpritISP, Likely, nil},
 		{"counted-out-two-nats", theESP, []change{lost}, []world{counters(60, 0, 0, 62, 3), routerWAN("10.1.1.1")}, probe.BlockedOut, countedOutBeyond, CulpritUnknown, Possible, []Culprit{CulpritSecondNAT, CulpritISP}},
 		{"counted-out-unproven", theESP, []change{lost}, []world{counters(60, 0, 0, 62, 3), unprovenFor(wire.CarrierESP)}, probe.Inconclusive, countedOutBeyond, CulpritUnknown, Possible, []Culprit{CulpritISP, CulpritServer}},
+		{"counted-out-but-answers-are-lost", theESP, []change{unreturned}, []world{counters(60, 0, 0, 62, 3)}, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
 		{"not-counted-out", theESP, []change{lost}, []world{counters(60, 0, 0, 2, 3)}, probe.BlockedOut, notCountedOut, CulpritRouter, Likely, nil},
 		{"half-counted-out", theESP, []change{lost}, []world{counters(60, 0, 0, 30, 3)}, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, undecided},
 		{"far-too-many-counted-out", theESP, []change{lost}, []world{counters(60, 0, 0, 400, 3)}, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, undecided},
@@ -299,6 +300,7 @@ func TestDiagnose(t *testing.T) {
 		// Packets with a limited TTL.
 		{"second-router-answers", theESP, []change{lost}, []world{hop(1, theGateway, false), hop(2, backbone, false)}, probe.BlockedOut, passedRouter, CulpritISP, Likely, nil},
 		{"first-router-says-nothing-by-answering", theESP, []change{lost}, []world{hop(1, theGateway, false)}, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, undecided},
+		{"the-first-router-has-two-addresses", theESP, []change{lost}, []world{hop(1, theGateway, true), hop(1, "10.9.9.9", false)}, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, undecided},
 		{"hops-are-silent", theESP, []change{lost}, []world{hop(1, "", false), hop(2, "", false)}, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, undecided},
 		{"only-the-controls-hops-answer", theESP, []change{lost}, []world{hop(1, theGateway, true), hop(2, backbone, true)}, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, undecided},
 		{"the-gateway-answers-twice", theESP, []change{lost}, []world{hop(1, theGateway, false), hop(2, theGateway, false)}, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, undecided},
