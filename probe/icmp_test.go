@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 
@@ -180,6 +181,75 @@ func TestICMPIsBounded(t *testing.T) {
 	for _, i := range e.ICMPAtClient {
 		if len(i.Quote) > maxQuote {
 			t.Errorf("a quote of %d octets", len(i.Quote))
+		}
+	}
+}
+
+// Which hop answered is said only where it is sure: a quote may fit packets of several TTLs.
+func TestTimeExceededIsSure(t *testing.T) {
+	hop := func(n int, ttl uint8, id uint16) Exchange {
+		s := sentPacket(wire.IPProtoGRE, 0, id, make([]byte, 80))
+		s.TTL = &ttl
+		return Exchange{ID: fmt.Sprintf("gre/%d", n), From: Client, Stage: stageHop, Sent: s}
+	}
+	for _, c := range []struct {
+		name string
+		sent []Exchange
+		of   int // whose packet is quoted
+		want int // filed under
+	}{
+		{"by-ip-id", []Exchange{hop(1, 1, 11), hop(2, 2, 12)}, 0, 0},
+		{"one-ttl", []Exchange{hop(1, 2, 0), hop(2, 2, 0)}, 0, 1},
+		{"two-ttls", []Exchange{hop(1, 1, 0), hop(2, 2, 0)}, 0, -1},
+		{"three", []Exchange{hop(1, 1, 0), hop(2, 2, 0), hop(3, 2, 0)}, 0, -1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := talking(Observation{Protocol: "gre", Exchanges: c.sent})
+			m := quoteOf(c.sent[c.of].Sent, 8)
+			m.Type, m.Code = wire.ICMPTimeExceeded, 0
+			p.hear(heardICMP{m, wire.Sighting{At: time.Now(), Src: netip.AddrPortFrom(gateway, 0), Bytes: m.Append(nil)}})
+			o := p.link.all()[0].snapshot()
+			for i, e := range o.Exchanges {
+				if len(e.ICMPAtClient) != truth(i == c.want) {
+					t.Errorf("%s: %d filed", e.ID, len(e.ICMPAtClient))
+				}
+			}
+			answers := 0
+			for _, h := range hopsOf(o, false) {
+				answers += len(h.Answers)
+			}
+			if answers != truth(c.want >= 0) {
+				t.Errorf("%d answers", answers)
+			}
+		})
+	}
+}
+
+// What came of the hops is counted from their packets, and of their ICMP only what says that a TTL has ended on the way.
+func TestHopsOf(t *testing.T) {
+	hop := func(ttl uint8, stage string, arrived bool, icmp ...wire.ICMPSighting) Exchange {
+		e := Exchange{Stage: stage, Sent: wire.Sighting{State: wire.Seen, TTL: &ttl}, ICMPAtClient: icmp, Arrived: wire.NotSeen()}
+		if arrived {
+			e.Arrived.State = wire.Seen
+		}
+		return e
+	}
+	exceeded := wire.ICMPSighting{Type: wire.ICMPTimeExceeded}
+	unsent := hop(1, stageHop, false)
+	unsent.Sent.State = wire.Absent
+	got := hopsOf(Observation{Exchanges: []Exchange{
+		hop(2, stageHop, false, wire.ICMPSighting{Type: wire.ICMPTimeExceeded, Code: 1}, wire.ICMPSighting{Type: wire.ICMPUnreachable, Code: 13}),
+		hop(1, stageHop, false, exceeded), hop(1, stageTrain, false, exceeded), unsent, hop(3, stageHop, true), hop(2, stageHop, false),
+	}}, true)
+	want := []Hop{
+		{TTL: 1, Control: true, Asked: 1, Answers: []wire.ICMPSighting{exceeded}}, {TTL: 2, Control: true, Asked: 2}, {TTL: 3, Control: true, Asked: 1, Arrived: 1},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	for ttl, want := range map[int]bool{1: false, 2: true, 3: false, 4: false} {
+		if wantsHop(got, ttl) != want {
+			t.Errorf("hop %d is asked again: %v", ttl, !want)
 		}
 	}
 }

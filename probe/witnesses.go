@@ -69,6 +69,7 @@ type suspect struct {
 	finding Finding
 	train   *Train
 	before  int // the place of the reading before the train
+	noTrain string
 }
 
 // suspectsFirst is the order in which they are asked, while there is time: the protocols that most VPNs need come first.
@@ -141,18 +142,39 @@ func (r *run) ask(ctx context.Context, suspects []*suspect) {
 		w.hopRound(ctx)
 	}
 	counts = counts && w.rest(ctx)
-	for i, s := range w.suspects {
-		if !counts || i >= maxTrains || s.Trace == nil || s.Flow == nil || !w.inTime(w.trainTakes()+idleFor) {
-			continue
+	for _, s := range w.suspects {
+		if counts && w.mayTrain(s) {
+			counts = w.train(ctx, s)
+			w.hopsWhenDue(ctx, 0)
 		}
-		counts = w.train(ctx, s)
-		w.hopsWhenDue(ctx, 0)
 	}
 	for w.moreHops() && w.inTime(hopEvery) && ctx.Err() == nil {
 		w.hopsWhenDue(ctx, hopEvery)
 	}
 	w.rested = counts && w.rest(ctx)
 	sleep(ctx, min(w.settling(), time.Until(w.until)))
+}
+
+// mayTrain says whether a suspect is to have a train, and notes why it is not.
+func (w *witnesses) mayTrain(s *suspect) bool {
+	udp := func(s *suspect) bool { return s.finding.Reason == UDPFiltered }
+	trains, udps := 0, 0
+	for _, other := range w.suspects {
+		if other.train != nil {
+			trains, udps = trains+1, udps+truth(udp(other))
+		}
+	}
+	switch {
+	case s.Trace == nil:
+		s.noTrain = s.why
+	case s.Flow == nil:
+		s.noTrain = "a train of attempts to connect is nothing that a test should send"
+	case udp(s) && udps > 0:
+		s.noTrain = "UDP as a whole does not get through: another protocol's train tells of it"
+	case trains >= maxTrains || !w.inTime(w.trainTakes()+idleFor):
+		s.noTrain = "there was no time for it"
+	}
+	return s.noTrain == ""
 }
 
 // inTime says whether something that takes so long may still be begun.
@@ -261,10 +283,8 @@ func (w *witnesses) trainOf(s *suspect, own Observation) *Train {
 		t.Readings = readingsFor(w.readings, s.before, w.rested)
 	case w.noTrain != "":
 		t = &Train{Why: w.noTrain}
-	case len(w.readings) > 0 && s.Trace != nil && s.Flow == nil:
-		t = &Train{Why: "a train of attempts to connect is nothing that a test should send"}
-	case len(w.readings) > 0:
-		t = &Train{Why: "there was no time for it"}
+	case s.noTrain != "":
+		t = &Train{Why: s.noTrain}
 	}
 	return t
 }
