@@ -329,6 +329,7 @@ func TestDiagnose(t *testing.T) {
 		{"the-nat-moved-the-port", theIKE, []change{unreturned, func(e *probe.Exchange) { e.Arrived.Src = netip.MustParseAddrPort(thePublic + ":61007") }}, []world{forward("UDP", 500, "192.168.1.77")},
 			probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
 		{"forwarded-but-nothing-arrives", theIKE, []change{lost}, []world{forward("UDP", 500, "192.168.1.77")}, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, undecided},
+		{"forwarded-but-altered", with(theIKE, probe.Change{Field: "payload", Kills: probe.PayloadAltered}), nil, []world{forward("UDP", 500, "192.168.1.77")}, probe.Altered, unknownWho, CulpritUnknown, Possible, undecided},
 		{"another-device-forwards", theIKE, []change{unreturned}, []world{forward("UDP", 500, "192.168.1.77"), func(_ *probe.Observation, c *probe.Circumstances) {
 			c.Router.Address = netip.MustParseAddr("192.168.1.250")
 		}},
