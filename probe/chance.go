@@ -11,6 +11,11 @@ const (
 	minSpan   = 2 * time.Second
 	maxTime   = 8 * time.Second
 	maxChance = 1e-4
+
+	// Where the line loses much, more tries are needed for that: closer together, and for longer.
+	lossyEvery = 300 * time.Millisecond
+	lossyTime  = 10 * time.Second
+	earlyDoubt = 4
 )
 
 // fisher is the one-sided exact test of Fisher: the chance that all of tries get lost, when the control lost `lost` of `sent` in the same

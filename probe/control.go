@@ -134,7 +134,12 @@ func (c Control) UDPFiltered() bool {
 	if answered > 0 || asked < minTries || c.UDP[asked-1].At-c.UDP[0].At < minSpan {
 		return false
 	}
-	sent, lost := c.tally(c.TLS, time.Time{}, time.Time{})
+	sent, lost := len(c.TLS), 0
+	for _, b := range c.TLS {
+		if c.lost(b) {
+			lost++
+		}
+	}
 	return fisher(asked, sent, lost) < maxChance
 }
 
@@ -157,7 +162,7 @@ func (c Control) leg() []Beat {
 
 // tally counts a leg's beats and the lost ones between two times (zero means open), leaving out what fell into an outage's inside.
 func (c Control) tally(leg []Beat, from, to time.Time) (sent, lost int) {
-	for _, b := range leg {
+	for _, b := range c.alive(leg) {
 		at := c.Started.Add(b.At)
 		if !from.IsZero() && at.Before(from) || !to.IsZero() && at.After(to) {
 			continue
@@ -170,10 +175,35 @@ func (c Control) tally(leg []Beat, from, to time.Time) (sent, lost int) {
 	return sent, lost
 }
 
+// alive are a leg's beats outside of outages: tries that fell into one are void, and so are these.
+func (c Control) alive(leg []Beat) []Beat {
+	outages := c.Outages()
+	if len(outages) == 0 {
+		return leg
+	}
+	return slices.DeleteFunc(slices.Clone(leg), func(b Beat) bool {
+		at := c.Started.Add(b.At)
+		return slices.ContainsFunc(outages, func(o Outage) bool { return at.After(o.From) && at.Before(o.To) })
+	})
+}
+
+// loses says that a beat was lost, outside of outages.
+func (c Control) loses() bool {
+	_, lost := c.tally(c.leg(), time.Time{}, time.Time{})
+	return lost > 0
+}
+
+// lossy says that the line loses so much that a conversation needs patience: two beats or more, and more than one in twenty.
+func (c Control) lossy() bool {
+	sent, lost := c.tally(c.leg(), time.Time{}, time.Time{})
+	return lost >= 2 && lost*20 > sent
+}
+
 // burst is how long the leg stays silent once it loses a beat, on average, if its losses come in bursts: in runs half as long again as
 // chance alone would make them. Zero means that each loss stands for itself. Tries closer together than a burst share one fate.
 func (c Control) burst(leg []Beat) time.Duration {
 	var runs, lost int
+	leg = c.alive(leg)
 	for i, b := range leg {
 		if !c.lost(b) {
 			continue

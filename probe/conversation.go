@@ -62,6 +62,15 @@ func linkError(err error) string {
 	return err.Error()
 }
 
+// patience is how long the server may take to answer on the side channel: longer where the line loses much. TCP repeats what is lost, each
+// time after twice as long.
+func (p *Path) patience(usual time.Duration) time.Duration {
+	if p.lossy() {
+		return max(usual, 6*time.Second)
+	}
+	return usual
+}
+
 // tag is the question's tag for an exchange.
 func (c *Conversation) tag(carrier wire.Carrier, n uint32) wire.Tag {
 	c.mu.Lock()
@@ -314,7 +323,11 @@ func (c *Conversation) snapshot() Observation {
 
 // Finish asks the server for all it saw and returns the whole observation. It works after ctx was cancelled, too.
 func (c *Conversation) Finish(ctx context.Context) Observation {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second+c.path.Wait())
+	wait := 2*time.Second + c.path.Wait()
+	if ctx.Err() == nil { // nobody waits for the end
+		wait = c.path.patience(wait)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait)
 	defer cancel()
 	blind := "the session ended before the server could tell what it saw"
 	if err := c.path.link.write(wire.Message{Finish: &wire.Finish{Conversation: c.id}}); err == nil {

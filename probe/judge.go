@@ -200,7 +200,7 @@ func judgePart(p Probe, o Observation, part Part, c Circumstances) (Stage, weigh
 			continue
 		}
 		last = stage
-		w = scale{p, o, part, stage, c}.weigh()
+		w = scale{probe: p, obs: o, part: part, stage: stage, c: c}.weigh()
 		because = append(because, w.because...)
 		if w.verdict == Passed && w.reason == RateLimit && stage.Note && behindNAT(c) {
 			because = append(because, Evidence{Reason: EvLater, Args: map[string]any{"stage": stage.Title}})

@@ -87,12 +87,12 @@ func (c *Conversation) mustRefuse(part string, err error) {
 	}
 }
 
-// fromStock asks the forms from port 4500. The second tells nothing where not even IKE is answered, where the first was cut short, or
-// where that has a checksum too.
+// fromStock asks the forms from port 4500. The second tells nothing where not even IKE is answered, where the first was cut short or
+// is limited, or where that has a checksum too.
 func (n NATT) fromStock(ctx context.Context, c *Conversation, f *Flow, opened func()) {
 	n.hold(ctx, c, nattZero, f, opened)
 	stages := n.Info().Stages
-	if c.path.Server.Is6() || c.weigh(nattZero, stages[0]).verdict != Passed || c.weigh(nattZero, stages[1]).verdict != Passed {
+	if c.path.Server.Is6() || c.slowed(nattZero) || c.weigh(nattZero, stages[0]).verdict != Passed || c.weigh(nattZero, stages[1]).verdict != Passed {
 		return
 	}
 	switch c.weigh(nattZero, stages[2]).verdict {
@@ -133,6 +133,8 @@ type nattTalk struct {
 	esp  *espTunnel
 	bare bool // ESP leaves without a checksum
 
+	asked int // openings
+
 	opened func() // called when the opening was answered, or given up
 }
 
@@ -158,9 +160,13 @@ func (t *nattTalk) hold(ctx context.Context) {
 
 // open sends IKE_SA_INIT behind the non-ESP marker (RFC 3948, section 2.2). IKE has a checksum always.
 func (t *nattTalk) open(ctx context.Context) Exchange {
-	return t.f.Ask(ctx, Question{Part: t.part, Stage: nattOpening, Flow: t.flow, DF: true, Payload: func(tag wire.Tag) []byte {
+	e := t.f.Ask(ctx, Question{Part: t.part, Stage: nattOpening, Flow: t.flow, DF: true, Payload: func(tag wire.Tag) []byte {
 		return wire.AppendNATTIKE(nil, t.ike.open(tag))
 	}})
+	if t.asked++; t.asked >= minTries {
+		t.opened() // whatever place there is in a NAT, it is taken by now
+	}
+	return e
 }
 
 // learn takes the responder's SPI from the answer to the opening, though that came late.

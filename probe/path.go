@@ -59,6 +59,9 @@ func (p *Path) Circumstances() Circumstances {
 // Wait is how long to wait for an answer: it follows the round trip that the control measures.
 func (p *Path) Wait() time.Duration { return 250*time.Millisecond + 2*p.heart.Control().RTT() }
 
+// lossy says whether the line loses much, as far as the control can tell by now.
+func (p *Path) lossy() bool { return p.heart.Control().lossy() }
+
 // ikeDone says that IKE's opening is over.
 func (p *Path) ikeDone() { p.ikeOnce.Do(func() { close(p.ikeOpened) }) }
 

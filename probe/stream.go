@@ -25,17 +25,23 @@ type Stream struct {
 // Dial makes attempt after attempt to connect, each a try of its own (DESIGN, law 4), until one is accepted or the stage is decided.
 // The stream is nil if none was. from is the number of the first flow.
 func (c *Conversation) Dial(ctx context.Context, part string, stage Stage, from int, port uint16) *Stream {
-	ctx, cancel := context.WithTimeout(ctx, maxTime)
+	ctx, cancel := context.WithTimeout(ctx, lossyTime)
 	defer cancel()
+	began := time.Now()
 	d := dialing{opened: make(chan *Stream)}
 	for flow := from; d.got == nil && ctx.Err() == nil && !c.path.stopped(); flow++ {
-		if flow > from && c.decided(part, stage, from) || !c.path.spend() {
+		lossy := c.path.lossy()
+		if time.Since(began) > maxTime && !lossy || flow > from && c.decided(part, stage, from) || !c.path.spend() {
 			break
 		}
 		d.pending++
 		go func() { d.opened <- c.attempt(ctx, part, stage, flow, port) }()
 		// The next attempt starts half a second after this one, answered with a refusal or not at all.
-		d.wait(ctx, tryEvery)
+		every := tryEvery
+		if lossy {
+			every = lossyEvery
+		}
+		d.wait(ctx, every)
 	}
 	if d.got == nil {
 		d.wait(ctx, c.path.Wait()) // the last attempt has its chance, too
@@ -127,7 +133,7 @@ func unmapped(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Add
 // AskTCP writes a message in one write (F47) and waits for one whole message. read cuts a message off the stream and takes its token; it
 // returns wire.ErrShort while more is needed. A message that is not the server's is filed as a stranger.
 //
-// TCP repeats what is lost: the wait leaves room for two retransmissions.
+// TCP repeats what is lost: the wait leaves room for two retransmissions, and for three where the line loses much.
 func (s *Stream) AskTCP(ctx context.Context, n uint32, stage string, message []byte, read func([]byte) (size int, ours bool, err error)) Exchange {
 	if !s.c.path.spend() {
 		return Exchange{}
@@ -138,6 +144,9 @@ func (s *Stream) AskTCP(ctx context.Context, n uint32, stage string, message []b
 		return s.c.exchange(n)
 	}
 	wait := 750*time.Millisecond + 2*s.c.path.Wait()
+	if s.c.path.lossy() {
+		wait += wait
+	}
 	stop := context.AfterFunc(ctx, func() { s.conn.SetReadDeadline(time.Now()) })
 	defer stop()
 	s.conn.SetReadDeadline(time.Now().Add(wait))

@@ -13,8 +13,8 @@ func (c *Conversation) weigh(part string, stage Stage) weight { return c.scale(p
 
 // scale holds what is known of a stage so far.
 func (c *Conversation) scale(part string, stage Stage) scale {
-	o := c.snapshot()
-	return scale{probe: c.probe, obs: o, part: c.part(o, part), stage: stage, c: c.path.Circumstances()}
+	o, known := c.snapshot(), c.path.Circumstances()
+	return scale{probe: c.probe, obs: o, part: c.part(o, part), stage: stage, c: known, early: known.Control.loses()}
 }
 
 // part is one of the protocol's parts; the one that decides has all the rounds to play.
@@ -49,6 +49,20 @@ func (c *Conversation) stoppedOn(part string, stage Stage, flow int) bool {
 	return false
 }
 
+// enough says whether a stage is decided, or a flow of it has stopped, and stays so once the control's last beats are in, where the line
+// loses anything.
+func (c *Conversation) enough(ctx context.Context, part string, stage Stage, flow int) bool {
+	over := func() bool { return c.decided(part, stage, flow) || c.stoppedOn(part, stage, flow) }
+	if !over() {
+		return false
+	}
+	if !c.path.heart.Control().loses() || c.weigh(part, stage).verdict == Passed {
+		return true
+	}
+	sleep(ctx, c.path.heart.Control().late())
+	return over()
+}
+
 // talk asks round after round on one flow, one question outstanding, until the stage is decided, the flow has stopped, or eight seconds
 // are over; answers buy time for more. The rounds are spread over the stage's span; while nothing answers they are half a second apart.
 // What follows a flow that stopped is asked slowly.
@@ -61,20 +75,28 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 		c.talkSlowly(ctx, part, stage, flow, ask)
 		return
 	}
-	until := time.Now().Add(maxTime)
+	began := time.Now()
+	until := began.Add(maxTime)
 	enough, last := until, until.Add(2*maxTime)
 	law := scale{part: c.part(c.snapshot(), part), stage: stage}
 	every := stage.Span/time.Duration(max(1, stage.Rounds-1)) + 2*time.Millisecond
 	answered := 0
-	for ctx.Err() == nil && !c.path.stopped() && time.Now().Before(until) {
-		began := time.Now()
+	for ctx.Err() == nil && !c.path.stopped() {
+		lossy := c.path.lossy() && law.part.Rounds == 0
+		if now := time.Now(); !now.Before(until) && (!lossy || !now.Before(began.Add(lossyTime))) {
+			return
+		}
+		asked := time.Now()
 		e := ask(ctx)
 		if e.ID == "" {
 			return // the budget is spent
 		}
 		pause := unsteady(try)
-		if slow {
+		switch {
+		case slow:
 			pause = max(pause, try) // never more than one a second
+		case lossy:
+			pause = unsteady(lossyEvery)
 		}
 		if e.Returned.State == wire.Seen {
 			answered++
@@ -90,13 +112,13 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 		if c.path.prove && answered > 0 {
 			return
 		}
-		if c.decided(part, stage, flow) || c.stoppedOn(part, stage, flow) {
+		if c.enough(ctx, part, stage, flow) {
 			return
 		}
 		if time.Now().After(enough) && c.lossyOn(part, stage, flow, maxChance) {
 			return // more of the same would tell nothing more; a slower flow may
 		}
-		if !sleep(ctx, pause-time.Since(began)) {
+		if !sleep(ctx, pause-time.Since(asked)) {
 			return
 		}
 	}

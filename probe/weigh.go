@@ -14,6 +14,8 @@ type scale struct {
 	part  Part
 	stage Stage
 	c     Circumstances
+	// early makes silence harder to believe: the conversation is under way, and beats to come may still speak for the line.
+	early bool
 }
 
 // A weight is what came of a stage.
@@ -99,14 +101,14 @@ func (s scale) tries() (tries []try, void int) {
 			replied:  e.Replied.State == wire.Seen,
 			returned: e.Returned.State == wire.Seen,
 		}
-		if !t.returned && fellInto(e.Sent.At, late, outages) {
-			void++
-			continue
-		}
 		for _, ch := range s.probe.Changes(s.obs, e) {
 			if ch.Kills != "" {
 				t.kills = append(t.kills, ch)
 			}
+		}
+		if !t.returned && len(t.kills) == 0 && fellInto(e.Sent.At, late, outages) {
+			void++ // silence says nothing there; what did arrive was seen
+			continue
 		}
 		tries = append(tries, t)
 	}
@@ -444,7 +446,7 @@ func (s scale) silence(tries []try) weight {
 	notYet.because = []Evidence{{Reason: EvChance, Args: map[string]any{
 		"p": p, "tries": len(tries), "apart": apart, "burst_ms": burst.Milliseconds(), "control": sent, "lost": lost,
 	}}}
-	if p < maxChance {
+	if p < maxChance && (!s.early || p < maxChance/earlyDoubt) {
 		notYet.verdict, notYet.reason = "", ""
 	}
 	return notYet

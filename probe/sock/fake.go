@@ -41,6 +41,9 @@ type Fake struct {
 	Stream func(b []byte, toServer bool) []byte
 	// Delay is the time one way.
 	Delay time.Duration
+	// Lag, if set, is the further time that a packet takes which arrives, or a write on a TCP connection (its Payload then is what was written):
+	// packets may overtake each other, octets of a connection do not. Calls may come at once.
+	Lag func(FakePacket) time.Duration
 	// Hops is how much TTL a packet loses; one that has no more is dropped.
 	Hops uint8
 	// Expired, if set, is called for a packet, as it left, whose TTL ends at a router on the way, the first being hop 1. It returns the
@@ -204,7 +207,7 @@ func (h *FakeHost) Arrivals(proto uint8, from netip.Addr) (Conn, error) {
 	}
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
-	c := &fakeConn{host: h, kind: "arrivals", proto: proto, from: from.Unmap(), queue: newQueue[wire.Sighting](fakeBacklog)}
+	c := &fakeConn{host: h, kind: "arrivals", proto: proto, from: from.Unmap(), queue: newPackets()}
 	h.socks = append(h.socks, c)
 	return c, nil
 }
@@ -216,7 +219,7 @@ func (h *FakeHost) Incoming(w Wanted) (Conn, error) {
 	}
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
-	c := &fakeConn{host: h, kind: "incoming", wanted: w, queue: newQueue[wire.Sighting](fakeBacklog)}
+	c := &fakeConn{host: h, kind: "incoming", wanted: w, queue: newPackets()}
 	h.socks = append(h.socks, c)
 	return c, nil
 }
@@ -318,6 +321,14 @@ func (p FakePacket) timeExceeded(router netip.Addr, octets int) FakePacket {
 		Proto: wire.IPProtoICMP, Src: netip.AddrPortFrom(router, 0), Dst: netip.AddrPortFrom(p.Src.Addr(), 0),
 		TTL: DefaultTTL + 1 - p.TTL, IPID: randomID(), Payload: m.Append(nil),
 	}
+}
+
+// lag is what Lag says.
+func (f *Fake) lag(p FakePacket) time.Duration {
+	if f.Lag == nil {
+		return 0
+	}
+	return f.Lag(p)
 }
 
 func (p FakePacket) clone() FakePacket {

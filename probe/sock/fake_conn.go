@@ -29,7 +29,7 @@ func (h *FakeHost) open(kind string, proto uint8, local netip.AddrPort) (Conn, e
 	if err := h.owns(local.Addr()); err != nil {
 		return nil, err
 	}
-	c := &fakeConn{host: h, kind: kind, proto: proto, local: local, queue: newQueue[wire.Sighting](fakeBacklog)}
+	c := &fakeConn{host: h, kind: kind, proto: proto, local: local, queue: newPackets()}
 	if kind == "udp" {
 		if local.Port() == 0 {
 			c.local = netip.AddrPortFrom(local.Addr(), h.freePort())
@@ -42,6 +42,13 @@ func (h *FakeHost) open(kind string, proto uint8, local netip.AddrPort) (Conn, e
 	}
 	h.socks = append(h.socks, c)
 	return c, nil
+}
+
+// newPackets is what a socket has received and not yet handed out.
+func newPackets() *queue[wire.Sighting] {
+	q := newQueue[wire.Sighting](fakeBacklog)
+	q.sorted = true
+	return q
 }
 
 // owns says whether a socket can be bound to an address.
@@ -82,7 +89,7 @@ func takes(local, dst netip.Addr) bool {
 
 // deliver hands an arrived packet to every socket that takes it.
 func (h *FakeHost) deliver(p FakePacket) {
-	due := time.Now().Add(h.net.Delay)
+	due := time.Now().Add(h.net.Delay + h.net.lag(p))
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
 	let := h.lets(p)

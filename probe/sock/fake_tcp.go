@@ -18,12 +18,13 @@ import (
 )
 
 const (
-	fakeWindow  = 64 << 10          // octets on the way before Write waits
-	fakeGivesUp = 127 * time.Second // Linux: six retransmissions of a SYN
+	fakeWindow     = 64 << 10    // octets on the way before Write waits
+	fakeRetransmit = time.Second // Linux: the first retransmission of a SYN
+	fakeSYNs       = 6           // Linux: retransmissions, 127 s in all
 )
 
-// Dial implements Net. A connect that gets no answer ends with ctx, or after two minutes, as it does in a kernel; its SYN is sent
-// once.
+// Dial implements Net. A connect that gets no answer ends with ctx, or after two minutes, as it does in a kernel, and its SYN
+// is repeated as there.
 func (h *FakeHost) Dial(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error) {
 	return h.dialed(ctx, netip.AddrPortFrom(local, 0), remote, DefaultTTL)
 }
@@ -66,7 +67,7 @@ func (h *FakeHost) dial(ctx context.Context, local, remote netip.AddrPort, ttl u
 	p.Payload = withPorts(p)
 	var client *fakeTCP
 	var answer error // the first one counts
-	err = h.transmit(&p, func(to *FakeHost, q FakePacket) {
+	connect := func(to *FakeHost, q FakePacket) {
 		switch {
 		case to == nil && q.Proto == protoTCP:
 			answer = or(answer, syscall.ECONNREFUSED)
@@ -82,21 +83,31 @@ func (h *FakeHost) dial(ctx context.Context, local, remote netip.AddrPort, ttl u
 		case to != nil:
 			to.deliver(q)
 		}
-	})
-	if err != nil {
-		return nil, err
 	}
-	// The answer takes a round trip. What never comes is waited for until the kernel gives up.
-	after := 2 * h.net.Delay
-	if client == nil && answer == nil {
-		after, answer = fakeGivesUp, syscall.ETIMEDOUT
-	}
-	t := time.NewTimer(after)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-		answer = ctx.Err()
+	// The answer takes a round trip. What does not come is asked for again after a second, then after two, and so on (RFC 6298, section 2),
+	// until the kernel gives up.
+	for again := fakeRetransmit; ; again *= 2 {
+		if err := h.transmit(&p, connect); err != nil {
+			return nil, err
+		}
+		after := 2 * h.net.Delay
+		if client == nil && answer == nil {
+			after = again
+		}
+		t := time.NewTimer(after)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			answer = ctx.Err()
+		}
+		if client != nil || answer != nil {
+			break
+		}
+		if again >= fakeRetransmit<<fakeSYNs {
+			answer = syscall.ETIMEDOUT
+			break
+		}
 	}
 	if answer != nil {
 		if client != nil {
@@ -270,7 +281,11 @@ func (c *fakeTCP) Write(b []byte) (int, error) {
 		edited = c.net.Stream(edited, c.toServer)
 		c.net.stream.Unlock()
 	}
-	if err := c.out.put(edited, len(edited), c.net.Delay); err != nil {
+	lag := time.Duration(0)
+	if !c.self {
+		lag = c.net.lag(FakePacket{Proto: protoTCP, Src: c.local, Dst: c.remote, Payload: edited})
+	}
+	if err := c.out.put(edited, len(edited), c.net.Delay+lag); err != nil {
 		return 0, c.failed("write", err)
 	}
 	return len(b), nil

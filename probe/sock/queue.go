@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -12,7 +13,8 @@ import (
 // A queue is one direction of a Fake's socket: bounded, each item takes its time on the way, and either end may wait with a
 // deadline. It has no goroutine of its own.
 type queue[T any] struct {
-	limit int // of the weights together
+	limit  int  // of the weights together
+	sorted bool // items come in the order in which they are due, not in that in which they were added
 
 	mu       sync.Mutex
 	items    []queued[T]
@@ -119,10 +121,14 @@ func (q *queue[T]) put(item T, weight int, delay time.Duration) error {
 
 // add keeps the order even where a delay has become shorter. The lock is held.
 func (q *queue[T]) add(item T, weight int, due time.Time) {
-	if n := len(q.items); n > 0 && q.items[n-1].due.After(due) {
-		due = q.items[n-1].due
+	at := len(q.items)
+	for q.sorted && at > 0 && q.items[at-1].due.After(due) {
+		at--
 	}
-	q.items = append(q.items, queued[T]{item, weight, due})
+	if at > 0 && q.items[at-1].due.After(due) {
+		due = q.items[at-1].due
+	}
+	q.items = slices.Insert(q.items, at, queued[T]{item, weight, due})
 	q.weight += weight
 	q.changed()
 }
