@@ -122,8 +122,12 @@ func ids(tries []try) []string {
 	return out
 }
 
-// again says whether a flow calls for a fresh one: it stopped, or loses more than the line does. From then on the part is asked slowly.
+// again says whether a flow calls for a fresh one: it stopped, or loses more than the line does. From then on the part is asked slowly. It
+// is for the part that decides: others would take from a limiter what is left for that one.
 func (c *Conversation) again(part string, stage Stage, flow int) bool {
+	if c.scale(part, stage).part.Rounds > 0 {
+		return false
+	}
 	if !c.stoppedOn(part, stage, flow) && !c.lossyOn(part, stage, flow, maxChance) {
 		return false
 	}
