@@ -48,7 +48,8 @@ func (w *world) lastSent(proto uint8) sock.FakePacket {
 func TestCame(t *testing.T) {
 	inWorld(t, nil, func(w *world) {
 		c := w.open(w.laptop, wire.CarrierGRE)
-		c.emitGRE()
+		w.emit(w.raw(w.laptop, laptopAddr), netip.AddrPortFrom(serverAddr, 0),
+			tunnelPacket(wire.GRE{}, wire.Tag{Token: c.token(wire.CarrierGRE)}, make([]byte, 400)))
 		c.saw()
 		udp := w.udp(w.laptop, laptopAddr)
 		w.emit(udp, netip.AddrPortFrom(serverAddr, 8443), wire.Tag{Token: c.token(wire.CarrierControl)}.Append(nil))
@@ -149,6 +150,22 @@ func TestCamePPTP(t *testing.T) {
 		}
 		if got[0] != wire.CarrierGREv1 || got[1] != wire.CarrierPPTP || got[2] != wire.CarrierPPTP {
 			t.Errorf("got %v", got)
+		}
+	})
+}
+
+// The kernel answers a SYN by itself: what refuses that answer is heard before there is a connection.
+func TestCameSYN(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		c := w.open(w.laptop, wire.CarrierPPTP)
+		conn := c.dialPPTP(w.laptop)
+		c.stray()
+		syn := sock.FakePacket{Proto: protoTCP, Src: netip.AddrPortFrom(serverAddr, 1723), Dst: addrPort(conn.LocalAddr()), Payload: make([]byte, 20)}
+		syn.Payload[0], syn.Payload[1] = 1723>>8, 1723&0xFF
+		syn.Payload[2], syn.Payload[3] = byte(syn.Dst.Port()>>8), byte(syn.Dst.Port()&0xFF)
+		w.emit(w.icmp(w.other, otherAddr), netip.AddrPortFrom(serverAddr, 0), about(wire.ICMPUnreachable, 1, syn))
+		if m := c.recv(); m.Came == nil || m.Came.Carrier != wire.CarrierPPTP {
+			t.Errorf("got %+v", m)
 		}
 	})
 }

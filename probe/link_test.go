@@ -1,0 +1,119 @@
+package probe
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"vpncheck/probe/wire"
+)
+
+// A client waits for its turn as long as it is told to, within reason, and for a silent server no longer than for any answer.
+func TestDeclare(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		turn          time.Duration // what the server says; negative: it says nothing of a turn
+		ready         time.Duration // when it is ready
+		want          bool
+		after, before time.Duration
+	}{
+		{"at-once", -1, 0, true, 0, time.Second},
+		{"never", -1, time.Hour, false, declareWait, declareWait + time.Second},
+		{"a-turn", 20 * time.Second, 20 * time.Second, true, 20 * time.Second, 21 * time.Second},
+		{"a-turn-that-never-comes", 20 * time.Second, time.Hour, false, 25 * time.Second, 26 * time.Second},
+		{"a-turn-of-a-year", 365 * 24 * time.Hour, 2 * time.Hour, false, maxTurn, maxTurn + declareWait + time.Second},
+		{"a-turn-in-the-past", -time.Hour, 2 * time.Hour, false, declareWait, declareWait + time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				l := newLink(near, func(wire.Ping) {})
+				go func() {
+					if _, err := wire.ReadMessage(far); err != nil {
+						return
+					}
+					for range 2 { // once is enough
+						if c.turn != -1 {
+							wire.WriteMessage(far, wire.Message{Turn: &wire.Turn{Conversation: "a", Ahead: 1, AtMost: c.turn}})
+						}
+					}
+					time.Sleep(c.ready)
+					wire.WriteMessage(far, wire.Message{Ready: &wire.Ready{Conversation: "a"}})
+				}()
+				told, from := 0, time.Now()
+				_, err := l.declare(t.Context(), &Conversation{}, wire.Declare{Conversation: "a"}, func(wire.Turn) { told++ })
+				if took := time.Since(from); (err == nil) != c.want || took < c.after || took > c.before {
+					t.Errorf("got %v after %v", err, took)
+				}
+				if told != truth(c.turn != -1) {
+					t.Errorf("told %d times to wait", told)
+				}
+				far.Close()
+				near.Close()
+				time.Sleep(3 * time.Hour) // the server has had its say
+			})
+		})
+	}
+}
+
+// Who calls the run off does not wait for a turn.
+func TestDeclareCancelled(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	defer near.Close()
+	l := newLink(near, func(wire.Ping) {})
+	go wire.ReadMessage(far)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.declare(ctx, &Conversation{}, wire.Declare{Conversation: "a"}, nil); err == nil {
+		t.Error("it waited")
+	}
+}
+
+// What the server's network card saw gives way to what a socket got, and not the other way round (T16).
+func TestSawAtCard(t *testing.T) {
+	card := wire.Saw{Exchange: 7, Arrived: wire.Sighting{State: wire.Seen, Where: "nic"}, Replied: wire.NotSeen(), Silent: wire.SilentFirewall}
+	socket := wire.Saw{Exchange: 7, Arrived: wire.Sighting{State: wire.Seen, Where: "raw"}, Replied: wire.NotSeen(), Silent: "budget"}
+	for _, order := range [][]wire.Saw{{card, socket}, {socket, card}, {card, card, socket, card}} {
+		c := &Conversation{index: map[uint32]int{7: 0}, obs: Observation{Exchanges: []Exchange{{ID: "x/7", From: Client}}}}
+		for _, s := range order {
+			if !c.saw(s) {
+				t.Error("a report is not taken")
+			}
+		}
+		if e := c.obs.Exchanges[0]; e.Arrived.Where != "raw" || e.Silent != "budget" {
+			t.Errorf("got %+v", e)
+		}
+	}
+	syn := func(where string, port uint16) wire.Sighting {
+		return wire.Sighting{State: wire.Seen, Where: where, Src: netip.AddrPortFrom(abroad, port)}
+	}
+	c := &Conversation{obs: Observation{Exchanges: []Exchange{{Stage: stageConnect}, {Stage: stageConnect}}}}
+	c.syn(syn("nic", 1))
+	c.syn(syn("nic", 1)) // it came again
+	c.syn(syn("nic", 2))
+	c.syn(syn("raw", 1))
+	first, second := c.obs.Exchanges[0], c.obs.Exchanges[1]
+	if first.Arrived.Src.Port() != 2 || first.Silent != wire.SilentFirewall || second.Arrived.Where != "raw" || second.Silent != "" {
+		t.Errorf("got %+v and %+v", first, second)
+	}
+}
+
+// The mark is the same for one laptop and one access token, and another for another address, machine or token.
+func TestLaptopMark(t *testing.T) {
+	mark := laptopMark([]byte("token"), home, "name\x00id")
+	if len(mark) != 8 || !slices.Equal(mark, laptopMark([]byte("token"), home, "name\x00id")) {
+		t.Errorf("got %x", mark)
+	}
+	for _, other := range []wire.Hex{
+		laptopMark([]byte("another"), home, "name\x00id"), laptopMark([]byte("token"), gateway, "name\x00id"), laptopMark([]byte("token"), home, "name\x00other"),
+	} {
+		if slices.Equal(mark, other) {
+			t.Errorf("got %x twice", mark)
+		}
+	}
+}
