@@ -51,7 +51,6 @@ type routerLab struct {
 	took   time.Duration
 	ask    io.Writer
 	says   *json.Decoder
-	to     *net.UDPConn // on the server
 }
 
 // buildRouterLab builds a lab, calls ready once it stands, and lets the laptop ask.
