@@ -32,6 +32,11 @@ func Judge(p Probe, o Observation, c Circumstances) Finding {
 	}
 	if _, ok := asksRandom(p, f); ok {
 		reason, because := inspected(o, f.Verdict, afterwards)
+		for i, part := range f.Parts { // the other forms went to the same port
+			if reason != "" && part.Verdict == f.Verdict && part.Reason == f.Reason {
+				f.Parts[i].Reason = reason
+			}
+		}
 		f.Reason, f.Because = cmp.Or(reason, f.Reason), append(f.Because, because...)
 	}
 	f.Because = append(f.Because, standsIn(info, o, decider)...)

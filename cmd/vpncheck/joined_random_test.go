@@ -112,6 +112,9 @@ func TestJoinedRandom(t *testing.T) {
 						t.Errorf("%s: random octets were asked: %v, want %v", o.Protocol, o.Random != nil, noted)
 					}
 				}
+				if got := part(r, "ike", "v2-ephemeral"); c.want["ike"] != "passed" && c.want["ike"] != "" && got != c.want["ike"] {
+					t.Errorf("from another port: got %q, want %q", got, c.want["ike"])
+				}
 				if took := r.Ended.Sub(r.Started); took > 15*time.Second {
 					t.Errorf("it took %v", took)
 				} else {
