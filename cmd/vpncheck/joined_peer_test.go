@@ -212,3 +212,33 @@ func TestPeerThatBeginsLater(t *testing.T) {
 		}
 	})
 }
+
+// Other servers are tested one after the other.
+func TestPeersTakeTurns(t *testing.T) {
+	sites(t, through, func(t *testing.T, ctx context.Context, a, b *site) {
+		b.serve(t)
+		var mu sync.Mutex
+		var calls []time.Time
+		link := b.state.ConnString(b.addr.String(), 0)
+		p := &peers{net: a.host, others: []wire.ConnString{link, link, link}, say: func(string) {}}
+		p.sentTo = func(...netip.Addr) error {
+			mu.Lock()
+			calls = append(calls, time.Now())
+			mu.Unlock()
+			time.Sleep(10 * time.Second)
+			return nil
+		}
+		go p.run(ctx)
+		time.Sleep(2 * time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		if len(calls) != 6 {
+			t.Fatalf("got %d calls, want two for each test", len(calls))
+		}
+		for i := range len(calls) - 1 {
+			if d := calls[i+1].Sub(calls[i]); d < 10*time.Second {
+				t.Errorf("a test began %v after another one had", d)
+			}
+		}
+	})
+}

@@ -47,3 +47,15 @@ func TestLive(t *testing.T) {
 		}
 	}
 }
+
+// A run that comes only to prove has no verdicts to show.
+func TestLiveProve(t *testing.T) {
+	var out strings.Builder
+	l := newLive(&out, view.Options{}, allProbes())
+	l.silent = true
+	l.on(probe.Event{Kind: "verdict", Protocol: "gre", Finding: &probe.Finding{Protocol: "gre", Verdict: probe.Inconclusive}})
+	l.on(probe.Event{Kind: "done"})
+	if out.Len() > 0 || l.said {
+		t.Errorf("got %q, want nothing", out.String())
+	}
+}

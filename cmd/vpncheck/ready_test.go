@@ -169,7 +169,13 @@ func TestTellCloud(t *testing.T) {
 		"vultr": "",
 		"none":  "",
 	} {
-		var out strings.Builder
+		esp := testserver.CarrierStatus{CarrierState: wire.CarrierState{Carrier: wire.CarrierESP, Ready: true}}
+		gre := testserver.CarrierStatus{CarrierState: wire.CarrierState{Carrier: wire.CarrierGRE, Ready: true}}
+		var unproven, out strings.Builder
+		tellUnproven(&lines{w: &unproven, width: 1000}, testserver.Status{Cloud: testserver.CloudNamed(name), Carriers: []testserver.CarrierStatus{esp, gre}}, wire.ConnString{})
+		if cannot := strings.Contains(want, "does not carry GRE"); cannot == strings.Contains(unproven.String(), "Nothing is proven yet") {
+			t.Errorf("%s: got %q, want what it cannot carry left out", name, unproven.String())
+		}
 		tellCloud(&lines{w: &out, width: 1000}, testserver.Status{Cloud: testserver.CloudNamed(name)})
 		if got := out.String(); !strings.Contains(got, want) || want == "" && got != "" {
 			t.Errorf("%s: got %q, want %q", name, got, want)

@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -30,13 +29,11 @@ const (
 
 // A PageProof is the server's signature on a client's challenge. In the page it is one line:
 //
-//	vpncheck-page/1 STATUS CHALLENGE KEY SIGNATURE
+//	vpncheck-page/1 KEY SIGNATURE
 //
-// STATUS is the HTTP status in decimal, the rest is lower-case hexadecimal: the challenge, the server's public key (SubjectPublicKeyInfo in DER,
-// whose pin is in the connection string), and an ECDSA signature (ASN.1) on the SHA-256 of a label, the status in two octets and the challenge.
+// in lower-case hexadecimal: the server's public key (SubjectPublicKeyInfo in DER, whose pin is in the connection string), and an ECDSA
+// signature (ASN.1) on the SHA-256 of a label, the HTTP status in two octets and the challenge.
 type PageProof struct {
-	Status    int
-	Challenge []byte
 	Key       []byte
 	Signature []byte
 }
@@ -57,12 +54,12 @@ func SignPage(key *ecdsa.PrivateKey, spki []byte, status int, challenge []byte) 
 	if err != nil {
 		return PageProof{}, fmt.Errorf("signing the page: %w", err)
 	}
-	return PageProof{status, challenge, spki, signature}, nil
+	return PageProof{spki, signature}, nil
 }
 
 // String is the proof's line, without its end.
 func (p PageProof) String() string {
-	return fmt.Sprintf("%s %d %x %x %x", pageWord, p.Status, p.Challenge, p.Key, p.Signature)
+	return fmt.Sprintf("%s %x %x", pageWord, p.Key, p.Signature)
 }
 
 // ParsePageChallenge reads the challenge that a client put into its request.
@@ -82,21 +79,13 @@ func ParsePageProof(page []byte) (PageProof, error) {
 }
 
 func parsePageFields(fields []string) (p PageProof, err error) {
-	if len(fields) != 4 || len(fields[0]) != 3 {
+	if len(fields) != 2 {
 		return p, fmt.Errorf("%w: the page's proof has %d fields", ErrFormat, len(fields))
 	}
-	status, err := strconv.ParseUint(fields[0], 10, 16)
-	if err != nil {
-		return p, fmt.Errorf("%w: the status in the page's proof", ErrFormat)
-	}
-	p.Status = int(status)
-	if p.Challenge, err = ParsePageChallenge(fields[1]); err != nil {
+	if p.Key, err = pageHex(fields[0], 1, maxPageKey); err != nil {
 		return p, err
 	}
-	if p.Key, err = pageHex(fields[2], 1, maxPageKey); err != nil {
-		return p, err
-	}
-	p.Signature, err = pageHex(fields[3], 1, maxPageSigned)
+	p.Signature, err = pageHex(fields[1], 1, maxPageSigned)
 	return p, err
 }
 
@@ -116,7 +105,7 @@ var errPageProof = errors.New("this page is not the server's")
 
 // Check says whether the page that came with an HTTP status is the answer to a challenge of the server that has the pin.
 func (p PageProof) Check(pin [20]byte, status int, challenge []byte) error {
-	if PinOf(p.Key) != pin || p.Status != status || !bytes.Equal(p.Challenge, challenge) {
+	if PinOf(p.Key) != pin {
 		return errPageProof
 	}
 	key, err := x509.ParsePKIXPublicKey(p.Key)

@@ -43,6 +43,7 @@ func TestPageProof(t *testing.T) {
 	other, otherSPKI := pageKey(t)
 	forged, _ := SignPage(other, spki, 200, challenge) // the right key is shown, another has signed
 	foreign, _ := SignPage(other, otherSPKI, 200, challenge)
+	old, _ := SignPage(key, spki, 200, []byte("fedcba9876543210"))
 	public, _, _ := ed25519.GenerateKey(rand.Reader)
 	edwards, _ := x509.MarshalPKIXPublicKey(public)
 	for name, err := range map[string]error{
@@ -51,9 +52,9 @@ func TestPageProof(t *testing.T) {
 		"another-challenge": got.Check(pin, 200, []byte("fedcba9876543210")),
 		"another-key":       foreign.Check(pin, 200, challenge),
 		"forged":            forged.Check(pin, 200, challenge),
-		"replayed":          PageProof{200, []byte("fedcba9876543210"), spki, p.Signature}.Check(pin, 200, []byte("fedcba9876543210")),
-		"no-key":            PageProof{200, challenge, []byte("key"), p.Signature}.Check(PinOf([]byte("key")), 200, challenge),
-		"not-ecdsa":         PageProof{200, challenge, edwards, p.Signature}.Check(PinOf(edwards), 200, challenge),
+		"replayed":          PageProof{spki, old.Signature}.Check(pin, 200, challenge),
+		"no-key":            PageProof{[]byte("key"), p.Signature}.Check(PinOf([]byte("key")), 200, challenge),
+		"not-ecdsa":         PageProof{edwards, p.Signature}.Check(PinOf(edwards), 200, challenge),
 	} {
 		if err == nil {
 			t.Errorf("%s: taken for the server's", name)
@@ -71,7 +72,8 @@ func TestParsePageProofRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty": "", "word-alone": pageWord, "capitals": pageWord + strings.ToUpper(line[len(pageWord):]), "more": line + " 00",
 		"inside-a-line": "<p>" + line, "too-far-down": strings.Repeat("\n", maxPageBody) + line, "odd": line + "0",
-		"long-key": strings.Replace(line, strings.Fields(line)[3], strings.Repeat("00", maxPageKey+1), 1), "status": strings.Replace(line, " 200 ", " 0200 ", 1),
+		"long-key":       strings.Replace(line, strings.Fields(line)[1], strings.Repeat("00", maxPageKey+1), 1),
+		"long-signature": strings.Replace(line, strings.Fields(line)[2], strings.Repeat("00", maxPageSigned+1), 1), "short": pageWord + " " + strings.Fields(line)[1],
 	} {
 		if _, err := ParsePageProof([]byte(text)); !errors.Is(err, ErrFormat) {
 			t.Errorf("%s: got %v, want ErrFormat", name, err)
@@ -79,7 +81,7 @@ func TestParsePageProofRefuses(t *testing.T) {
 	}
 	// Every shorter one is refused, or is not signed.
 	for n := range line {
-		if short, err := ParsePageProof([]byte(line[:n])); err == nil && short.Check(PinOf(spki), 200, p.Challenge) == nil {
+		if short, err := ParsePageProof([]byte(line[:n])); err == nil && short.Check(PinOf(spki), 200, []byte("0123456789abcdef")) == nil {
 			t.Fatalf("%d of %d letters are enough", n, len(line))
 		}
 	}
@@ -89,7 +91,7 @@ func FuzzParsePageProof(f *testing.F) {
 	key, spki := pageKey(f)
 	p, _ := SignPage(key, spki, 200, []byte("0123456789abcdef"))
 	f.Add([]byte(p.String()))
-	f.Add([]byte("HTTP/1.1 200 OK\r\n" + pageWord + " 200 00 00 00\n"))
+	f.Add([]byte("HTTP/1.1 200 OK\r\n" + pageWord + " 00 00\n"))
 	f.Add([]byte(pageWord + "\n" + p.String()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		before := slices.Clone(b)
@@ -103,7 +105,7 @@ func FuzzParsePageProof(f *testing.F) {
 		if again, err := ParsePageProof([]byte(got.String())); err != nil || again.String() != got.String() {
 			t.Errorf("got %v, %v again, want %v", again, err, got)
 		}
-		if genuine := got.Check(PinOf(spki), 200, p.Challenge) == nil; genuine && !bytes.Equal(got.Key, spki) {
+		if genuine := got.Check(PinOf(spki), 200, []byte("0123456789abcdef")) == nil; genuine && !bytes.Equal(got.Key, spki) {
 			t.Errorf("%v is taken for genuine", got)
 		}
 	})
