@@ -25,8 +25,9 @@ const (
 	stageAH    = "ah"
 
 	ahLabel   = "ah" // of the key that both ends derive from the session's
-	ahRandom  = 36   // octets in the payload behind the tag
-	ahInDoubt = 3    // questions without any answer, before the second address is asked too
+	ahFull    = fullOctets - 120
+	ahRandom  = 36 // octets in the payload behind the tag
+	ahInDoubt = 3  // questions without any answer, before the second address is asked too
 )
 
 // Info implements Probe.
@@ -91,7 +92,8 @@ func (a AH) speak(ctx context.Context, c *Conversation, part string, to netip.Ad
 	stage := a.Info().Stages[0]
 	for flow := 1; flow <= 2; flow++ {
 		sa := newAHAssociation(c, to)
-		c.talk(ctx, part, stage, flow, func(ctx context.Context) Exchange { return ask(ctx, sa.question(part, flow)) })
+		c.talk(ctx, part, stage, flow, func(ctx context.Context) Exchange { return ask(ctx, sa.question(part, stageAH, flow, ahRandom)) })
+		c.fullSize(ctx, part, flow, func(ctx context.Context) Exchange { return ask(ctx, sa.question(part, stageFull, flow, ahFull)) })
 		if !c.again(part, stage, flow) {
 			break
 		}
@@ -102,7 +104,7 @@ func (a AH) speak(ctx context.Context, c *Conversation, part string, to netip.Ad
 // Trace implements Tracer. Each packet has an SPI of its own: some routers quote no more of it.
 func (a AH) Trace(c *Conversation, _ Observation, _ Finding) (*Trace, error) {
 	f, err := c.Raw(wire.IPProtoAH, wire.CarrierAH, readAH)
-	return &Trace{Flow: f, Next: func() Question { return newAHAssociation(c, c.path.Server).question(partAH, 1) }}, err
+	return &Trace{Flow: f, Next: func() Question { return newAHAssociation(c, c.path.Server).question(partAH, stageAH, 1, ahRandom) }}, err
 }
 
 // An ahAssociation is a security association towards the server, and what it carries: LCP echoes in L2TP, as IPsec of that mode carried it
@@ -125,12 +127,12 @@ func newAHAssociation(c *Conversation, to netip.Addr) *ahAssociation {
 }
 
 // question is the next packet. The ICV covers its IP-ID, so that is chosen here (RFC 4302, section 3.3.3.1.1.1).
-func (sa *ahAssociation) question(part string, flow int) Question {
+func (sa *ahAssociation) question(part, stage string, flow, random int) Question {
 	id := randomID(0)
-	return Question{Part: part, Stage: stageAH, Flow: flow, DF: true, ID: id, Payload: func(t wire.Tag) []byte {
+	return Question{Part: part, Stage: stage, Flow: flow, DF: true, ID: id, Payload: func(t wire.Tag) []byte {
 		echo := sa.lcp.request(t)
-		echo.Data = append(echo.Data, make([]byte, ahRandom)...)
-		rand.Read(echo.Data[len(echo.Data)-ahRandom:])
+		echo.Data = append(echo.Data, make([]byte, random)...)
+		rand.Read(echo.Data[len(echo.Data)-random:])
 		data := wire.L2TP{TunnelID: sa.tunnel, SessionID: sa.session, Payload: lcpFrame(echo)}.Append(nil)
 		datagram := wire.AppendUDP(nil, netip.AddrPortFrom(sa.from, wire.L2TPPort), netip.AddrPortFrom(sa.to, wire.L2TPPort), data)
 		sa.seq++

@@ -264,7 +264,7 @@ func (c *Conversation) syn(s wire.Sighting) bool {
 }
 
 func (c *Conversation) carrier(e Exchange) wire.Carrier {
-	for _, st := range c.info.Stages {
+	for _, st := range stagesOf(c.info, Observation{Exchanges: []Exchange{e}}) {
 		if st.ID == e.Stage {
 			return st.Carrier
 		}

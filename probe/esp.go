@@ -112,6 +112,9 @@ func (p ESP) hold(ctx context.Context, c *Conversation, f *Flow, part string, fl
 		}
 		return e
 	})
+	c.fullSize(ctx, part, flow, func(ctx context.Context) Exchange {
+		return f.Ask(ctx, Question{Part: part, Stage: stageFull, Flow: flow, DF: true, Payload: tunnel.full})
+	})
 }
 
 // Trace implements Tracer.

@@ -18,6 +18,9 @@ type espTunnel struct {
 // path must carry. Larger ones are another question.
 var inside = [...]int{84, 84, 52, 84, 576}
 
+// espFull is the size of the IP packet inside one of full size.
+const espFull = fullOctets - 80
+
 // newESPTunnel has a fresh SPI, which is even if the answers are to come without a UDP checksum, as they do on UDP port 4500.
 func newESPTunnel(bare bool) *espTunnel {
 	t := &espTunnel{spi: max(randomMagic(), wire.MinSPI) | 1}
@@ -29,7 +32,14 @@ func newESPTunnel(bare bool) *espTunnel {
 
 // packet is the tunnel's next packet.
 func (t *espTunnel) packet(tag wire.Tag) []byte {
-	inner := inside[t.answered%len(inside)]
+	return t.sized(tag, inside[t.answered%len(inside)])
+}
+
+// full is a packet of full size.
+func (t *espTunnel) full(tag wire.Tag) []byte { return t.sized(tag, espFull) }
+
+// sized is a packet with an IP packet of that size inside.
+func (t *espTunnel) sized(tag wire.Tag, inner int) []byte {
 	t.seq++
 	p := wire.ESP{SPI: t.spi, SequenceNumber: t.seq, Payload: make([]byte, wire.ESPPayload(inner))}
 	rand.Read(p.Payload)

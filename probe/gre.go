@@ -52,17 +52,18 @@ func (g GRE) Observe(ctx context.Context, path *Path) (Observation, error) {
 	}
 	defer f.Close()
 	key, seq, keyed := randomMagic(), uint32(0), 0
-	plain := func(ctx context.Context, flow int) Exchange {
-		return f.Ask(ctx, Question{Part: partPlain, Stage: stageEcho, Flow: flow, Payload: func(t wire.Tag) []byte {
-			return wire.GRE{ProtocolType: wire.ProtocolTypeIPv4, Payload: inner(t)}.Append(nil)
+	ask := func(ctx context.Context, stage string, flow, size int, df bool) Exchange {
+		return f.Ask(ctx, Question{Part: partPlain, Stage: stage, Flow: flow, DF: df, Payload: func(t wire.Tag) []byte {
+			return wire.GRE{ProtocolType: wire.ProtocolTypeIPv4, Payload: inner(t, size)}.Append(nil)
 		}})
 	}
+	plain := func(ctx context.Context, flow int) Exchange { return ask(ctx, stageEcho, flow, innerSize, false) }
 	stage := g.Info().Stages[0]
 	c.talk(ctx, partPlain, stage, 1, func(ctx context.Context) Exchange {
 		e := plain(ctx, 1)
 		if e.Returned.State == wire.Seen && keyed < keyedRounds {
 			again := f.Ask(ctx, Question{Part: partKeyed, Stage: stageEcho, Flow: 1, Payload: func(t wire.Tag) []byte {
-				g := wire.GRE{ProtocolType: wire.ProtocolTypeIPv4, HasKey: true, Key: key, HasSeq: true, SequenceNumber: seq, Payload: inner(t)}
+				g := wire.GRE{ProtocolType: wire.ProtocolTypeIPv4, HasKey: true, Key: key, HasSeq: true, SequenceNumber: seq, Payload: inner(t, innerSize)}
 				seq++ // the first is 0 (RFC 2890, section 2.2)
 				return g.Append(nil)
 			}})
@@ -72,6 +73,7 @@ func (g GRE) Observe(ctx context.Context, path *Path) (Observation, error) {
 		}
 		return e
 	})
+	c.fullSize(ctx, partPlain, 1, func(ctx context.Context) Exchange { return ask(ctx, stageFull, 1, fullOctets-20-4-28, true) })
 	if c.again(partPlain, stage, 1) {
 		c.talk(ctx, partPlain, stage, 2, func(ctx context.Context) Exchange { return plain(ctx, 2) })
 	}
@@ -83,7 +85,7 @@ func (GRE) Trace(c *Conversation, _ Observation, _ Finding) (*Trace, error) {
 	f, err := c.Raw(wire.IPProtoGRE, wire.CarrierGRE, readGRE)
 	return &Trace{Flow: f, Next: func() Question {
 		return Question{Payload: func(t wire.Tag) []byte {
-			return wire.GRE{ProtocolType: wire.ProtocolTypeIPv4, Payload: inner(t)}.Append(nil)
+			return wire.GRE{ProtocolType: wire.ProtocolTypeIPv4, Payload: inner(t, innerSize)}.Append(nil)
 		}}
 	}}, err
 }
@@ -94,10 +96,13 @@ var (
 	innerServer = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 68, 0, 1}), 40068)
 )
 
+// innerSize is the payload of the datagram inside, as a rule.
+const innerSize = wire.TagSize + 36
+
 // inner is the packet inside: IPv4 and UDP, valid in every field, because firewalls look into GRE (F48), with the tag in front of
 // octets that nobody can read anything into.
-func inner(t wire.Tag) []byte {
-	payload := append(t.Append(nil), make([]byte, 36)...)
+func inner(t wire.Tag, size int) []byte {
+	payload := append(t.Append(nil), make([]byte, size-wire.TagSize)...)
 	rand.Read(payload[wire.TagSize:])
 	udp := wire.AppendUDP(nil, innerLaptop, innerServer, payload)
 	return wire.IPv4{TTL: 64, ID: randomID(0), Protocol: wire.IPProtoUDP, Src: innerLaptop.Addr(), Dst: innerServer.Addr()}.AppendPacket(nil, udp)

@@ -163,6 +163,15 @@ func (t *ikeTalk) hold(ctx context.Context) {
 			}
 			return e
 		})
+		if v2, ok := sa.(*ikev2SA); ok && !behindNAT(t.c.path.Circumstances()) { // behind one a client's large messages go to port 4500
+			t.c.fullSize(ctx, t.part, flow, func(ctx context.Context) Exchange {
+				e := t.flow.Ask(ctx, Question{Part: t.part, Stage: stageFull, Flow: flow, DF: true, Payload: v2.full})
+				if e.Returned.State == wire.Seen {
+					sa.answered()
+				}
+				return e
+			})
+		}
 		if !t.c.again(t.part, rounds, flow) {
 			return
 		}

@@ -108,6 +108,11 @@ func (sa *ikev2SA) next(t wire.Tag) []byte {
 	return sa.message(wire.IKEv2Informational, wire.IKEPayload{Type: wire.IKEv2Encrypted, Body: wire.IKESealed(t, ikeInfoBody)})
 }
 
+// full is an INFORMATIONAL of full size, as large as one fragment of a long IKE_AUTH (RFC 7383).
+func (sa *ikev2SA) full(t wire.Tag) []byte {
+	return sa.message(wire.IKEv2Informational, wire.IKEPayload{Type: wire.IKEv2Encrypted, Body: wire.IKESealed(t, fullOctets-60-20)})
+}
+
 func (sa *ikev2SA) answered() { sa.id++ }
 
 func (sa *ikev2SA) message(exchange uint8, payloads ...wire.IKEPayload) []byte {

@@ -200,12 +200,16 @@ func judgePart(p Probe, o Observation, part Part, c Circumstances) (Stage, weigh
 	var because []Evidence
 	var last Stage
 	var w weight
-	for _, stage := range p.Info().Stages {
-		if !stage.of(part.ID) {
+	for _, stage := range stagesOf(p.Info(), o) {
+		if !stage.of(part.ID) || stage.ID == stageFull && !part.Deciding {
 			continue
 		}
 		last = stage
 		w = scale{probe: p, obs: o, part: part, stage: stage, c: c}.weigh()
+		if stage.ID == stageFull {
+			tries, _ := scale{probe: p, obs: o, part: part, stage: stage, c: c}.tries()
+			w = w.full(tries)
+		}
 		because = append(because, w.because...)
 		if w.verdict == Passed && w.reason == RateLimit && stage.Note && behindNAT(c) {
 			because = append(because, Evidence{Reason: EvLater, Args: map[string]any{"stage": stage.Title}})
@@ -219,7 +223,7 @@ func judgePart(p Probe, o Observation, part Part, c Circumstances) (Stage, weigh
 			w.verdict, w.reason = Passed, ""
 			continue
 		}
-		if !theLaptops(w) { // that was seen: nobody else needs to be guessed
+		if !theLaptops(w) && w.reason != FullSizeDropped { // that was seen: nobody else needs to be guessed
 			reason, facts := p.Reason(o, stage, w.verdict, c)
 			w.reason = cmp.Or(reason, portReason(stage, o, w.verdict, c), w.reason)
 			because = append(because, facts...)

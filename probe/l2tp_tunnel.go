@@ -108,6 +108,11 @@ func (k *l2tpTunnel) converse(ctx context.Context) bool {
 	k.tell(ctx, l2tpCallUpStage, k.peerCall, wire.L2TPICCN, k.connected()...)
 	data := L2TP{}.stage(l2tpDataStage)
 	k.c.talk(ctx, k.part, data, k.number, k.echo)
+	k.c.fullSize(ctx, k.part, k.number, func(ctx context.Context) Exchange {
+		return k.flow.Ask(ctx, Question{Part: k.part, Stage: stageFull, Flow: k.number, DF: true, Payload: func(t wire.Tag) []byte {
+			return k.data(k.lcp.padded(t, 20+8+6+8))
+		}})
+	})
 	if k.c.again(k.part, data, k.number) {
 		return true
 	}

@@ -151,6 +151,9 @@ func (t *nattTalk) hold(ctx context.Context) {
 	}
 	t.esp = newESPTunnel(t.bare)
 	t.c.talk(ctx, t.part, stages[2], t.flow, t.say)
+	t.c.fullSize(ctx, t.part, t.flow, func(ctx context.Context) Exchange {
+		return t.f.Ask(ctx, Question{Part: t.part, Stage: stageFull, Flow: t.flow, DF: true, NoChecksum: t.bare, Payload: t.esp.full})
+	})
 	if t.f.Local().Port() == wire.NATTPort {
 		// RFC 3948, section 2.3: without a checksum either.
 		t.f.Say(ctx, Question{Part: t.part, Stage: nattKeepalive, Flow: t.flow, NoChecksum: t.bare,
@@ -243,7 +246,7 @@ func (NATT) Changes(_ Observation, e Exchange) []Change {
 	switch e.Stage {
 	case nattOpening, nattAuth:
 		return sealed(e, markedField)
-	case nattESP:
+	case nattESP, stageFull:
 		return sealed(e, espField)
 	}
 	return sealed(e, func([]byte, int) (string, int, int) { return "payload", 0, 0 })

@@ -161,7 +161,7 @@ func (c *Conversation) lossyOn(part string, stage Stage, flow int, p float64) bo
 
 // talkSlowly is talk at one question a second. It ends when a limiter is recognised, or when there can be none.
 func (c *Conversation) talkSlowly(ctx context.Context, part string, stage Stage, flow int, ask func(ctx context.Context) Exchange) {
-	until := time.Now().Add(slowTime)
+	until := time.Now().Add(max(slowTime, c.toOutrun(part, stage)))
 	last := until.Add(maxTime)
 	next := time.Now().Add(slowEvery) // what was asked before counts with a limiter, too
 	for sleep(ctx, time.Until(next)) && !c.path.stopped() && next.Before(until) {
@@ -177,6 +177,14 @@ func (c *Conversation) talkSlowly(ctx context.Context, part string, stage Stage,
 			until = until.Add(slowEvery)
 		}
 	}
+}
+
+// toOutrun is the time that a slow flow needs to get further than the first one did, and to be seen to stop.
+func (c *Conversation) toOutrun(part string, stage Stage) time.Duration {
+	s := c.scale(part, stage)
+	tries, _ := s.tries()
+	usual, _ := s.paces(tries)
+	return time.Duration(countGood(usual)+minTries) * slowEvery
 }
 
 // stillLossy says that a slow flow is no better than one that had lost much: it has lost enough itself.

@@ -184,6 +184,11 @@ func (call *pptpCall) talk(ctx context.Context) error {
 	}
 	defer f.Close()
 	call.c.talk(ctx, partPPTP, PPTP{}.stage(stageGRE), call.flow, func(ctx context.Context) Exchange { return call.ask(ctx, f) })
+	call.c.fullSize(ctx, partPPTP, call.flow, func(ctx context.Context) Exchange {
+		return f.Ask(ctx, Question{Part: partPPTP, Stage: stageFull, Flow: call.flow, DF: true, Payload: func(t wire.Tag) []byte {
+			return call.packet(call.lcp.padded(t, 20+16+8))
+		}})
+	})
 	return nil
 }
 

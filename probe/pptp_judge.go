@@ -19,7 +19,7 @@ func (PPTP) Changes(o Observation, e Exchange) []Change {
 		}
 	}
 	out = append(out, callIDChanges(e, ids)...)
-	if e.Stage == stageGRE && e.From == Client && e.Arrived.State == wire.Seen {
+	if (e.Stage == stageGRE || e.Stage == stageFull) && e.From == Client && e.Arrived.State == wire.Seen {
 		// A server takes GRE only from where the control connection comes from, and answers there.
 		if src := e.Arrived.Src.Addr().Unmap(); ids.source.IsValid() && src != ids.source {
 			out = append(out, Change{
@@ -72,7 +72,7 @@ func callIDFields(e Exchange) (question, answer []int) {
 		if len(e.Sent.Bytes) == 16 && u16(e.Sent.Bytes, 8) == wire.TypeCallClearRequest {
 			return []int{wire.PPTPCallIDOffset}, []int{wire.PPTPCallIDOffset}
 		}
-	case stageGRE:
+	case stageGRE, stageFull:
 		return []int{wire.EnhancedGRECallIDOffset}, []int{wire.EnhancedGRECallIDOffset}
 	}
 	return nil, nil
@@ -122,7 +122,7 @@ func callIDChanges(e Exchange, ids callIDs) (out []Change) {
 		}
 	case e.Stage == stageLink && arrived:
 		add(WayOut, "server's call-id", u16(e.Sent.Bytes, wire.PPTPLinkPeerCallIDOffset), u16(e.Arrived.Bytes, wire.PPTPLinkPeerCallIDOffset), ids.peer)
-	case e.Stage == stageGRE && e.From == Client:
+	case (e.Stage == stageGRE || e.Stage == stageFull) && e.From == Client:
 		at := wire.EnhancedGRECallIDOffset
 		if arrived {
 			add(WayOut, "server's call-id", u16(e.Sent.Bytes, at), u16(e.Arrived.Bytes, at), ids.peer)
@@ -199,7 +199,7 @@ func callIDThere(o Observation) (sent, arrived uint16, known bool) {
 // counts.
 func harmless(e Exchange, ch Change) bool {
 	switch {
-	case e.Stage == stageGRE || ch.Field == "length":
+	case e.Stage == stageGRE || e.Stage == stageFull || ch.Field == "length":
 		return false
 	case ch.Way == WayOut:
 		return e.Replied.State == wire.Seen

@@ -79,6 +79,7 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 	until := began.Add(maxTime)
 	enough, last := until, until.Add(2*maxTime)
 	law := scale{part: c.part(c.snapshot(), part), stage: stage}
+	rounds := c.deep(law)
 	every := stage.Span/time.Duration(max(1, stage.Rounds-1)) + 2*time.Millisecond
 	answered := 0
 	for ctx.Err() == nil && !c.path.stopped() {
@@ -102,17 +103,17 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 			answered++
 			pause = every
 			// A slow line is not a lossy one.
-			if more := time.Now().Add(time.Duration(max(0, law.rounds()-answered)) * 2 * c.path.Wait()); more.After(until) && more.Before(last) {
+			if more := time.Now().Add(time.Duration(max(0, rounds-answered)) * 2 * c.path.Wait()); more.After(until) && more.Before(last) {
 				until = more
 			}
 			if stage.Span > 0 && law.part.Rounds == 0 { // of the deciding part's last stage
-				c.advance(float64(answered) / float64(law.rounds()))
+				c.advance(float64(answered) / float64(rounds))
 			}
 		}
 		if c.path.prove && answered > 0 {
 			return
 		}
-		if c.enough(ctx, part, stage, flow) {
+		if c.enough(ctx, part, stage, flow) && (answered >= rounds || c.weigh(part, stage).verdict != Passed) {
 			return
 		}
 		if time.Now().After(enough) && c.lossyOn(part, stage, flow, maxChance) {

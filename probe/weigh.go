@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"time"
 
+	"vpncheck/probe/sock"
 	"vpncheck/probe/wire"
 )
 
@@ -59,7 +60,10 @@ func (s scale) decide(tries []try) weight {
 	}
 	switch {
 	case s.roundAfterRound(tries):
-		if stopped, _, because := s.stops(tries); stopped > 0 {
+		switch stopped, _, because := s.stops(tries); {
+		case stopped >= 2:
+			return weight{verdict: Stalled, reason: StoppedAfterN, because: because}
+		case stopped == 1:
 			return weight{verdict: Inconclusive, reason: StoppedOnce, because: because}
 		}
 		w := weight{verdict: Passed, because: s.lossy(tries)}
@@ -92,7 +96,7 @@ func (s scale) tries() (tries []try, void int) {
 	outages := s.c.Control.Outages()
 	late := s.c.Control.late()
 	for _, e := range s.obs.Exchanges {
-		if e.Part != s.part.ID || e.Stage != s.stage.ID || e.From != Client || e.SendReason == string(OSRefuses) {
+		if e.Part != s.part.ID || e.Stage != s.stage.ID || e.From != Client || e.SendReason == string(OSRefuses) || s.stage.ID == stageFull && e.SendReason == sock.TooBig {
 			continue
 		}
 		t := try{

@@ -17,6 +17,7 @@ var witnessEvidence = map[probe.Reason]func(a args, fa facts) string{
 	probe.EvRandom:    sayRandom,
 	probe.EvPace:      sayPace,
 	probe.EvUneven:    sayUneven,
+	probe.EvFullSize:  sayFullSize,
 	probe.EvTooEarly:  sayTooEarly,
 	probe.EvOthers:    sayOthers,
 	probe.EvNATs:      sayNATs,
@@ -149,6 +150,17 @@ func sayPace(a args, _ facts) string {
 func sayUneven(a args, _ facts) string {
 	return fmt.Sprintf("It loses more than the line does: %.0f of %.0f, while of other packets %.0f of %.0f were lost.",
 		a.count("lost"), a.count("tries"), a.count("control_lost"), a.count("control"))
+}
+
+func sayFullSize(a args, _ facts) string {
+	size := ""
+	if n := a.count("octets"); n > 0 {
+		size = fmt.Sprintf(" (%s octets)", thousands(n))
+	}
+	if a.text("way", 10) == "back" {
+		return "Large answers" + size + " do not come back, while small ones do."
+	}
+	return "Large packets" + size + " do not reach the server, while small ones do."
 }
 
 func sayTooEarly(a args, _ facts) string {

@@ -128,6 +128,14 @@ var networkWords = map[probe.Reason]Words{
 		Next: "Run the check again through a phone's hotspot. If {title} works there, the router or the internet provider here cuts it off: update the " +
 			"router's firmware, look in it for limits or inspection of traffic, then ask the provider.",
 	},
+	probe.FullSizeDropped: {
+		Short: "large packets are dropped on the way",
+		Sentence: "{title} gets through with small packets, and large ones vanish without a word: a VPN connects, and then hangs as soon as " +
+			"something is to be loaded.",
+		Do: "set a smaller MTU in the VPN, 1280 for example",
+		Next: "Set the MTU of the VPN to 1280, on this laptop or at its server. If your router has an option that blocks fragmented packets or ICMP, switch " +
+			"it off. If that does not help, ask the internet provider.",
+	},
 	// passed
 	probe.RateLimit: {
 		Short: "there is a rate limit on the way",
