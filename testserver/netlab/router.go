@@ -81,7 +81,7 @@ type Forward struct {
 	Says     string
 }
 
-// A Firewall is that of a host. Of its rules only what they match counts: all drop.
+// A Firewall is that of a host. Of its rules only what they match counts: they drop, or refuse by ICMP.
 type Firewall struct {
 	Stateful bool   // it lets in only answers to what the host sent, as it knows them: ufw as it comes
 	Out      []Rule // what may not be sent

@@ -38,6 +38,7 @@ func talkingRouters() []Router {
 		igd.Maker, igd.Model = "Example", "Lab Router"
 		return Box{Masquerade: true, PPTPHelper: true, IGD: &igd, Rules: rules}
 	}
+	console := netip.MustParseAddr("192.168.1.50")
 	return []Router{
 		{Name: "igd-esp-out", Says: "The router drops ESP on its way out, and its counters show that it never left.",
 			Home: says(IGD{}, Rule{Way: Out, Proto: esp}),
@@ -66,6 +67,13 @@ func talkingRouters() []Router {
 		{Name: "igd-double-nat", Says: "The router has an address of its provider's NAT, and says so; GRE, ESP and AH leave that NAT from another one.", // F09, F19
 			Home: says(IGD{}), ISP: Box{Masquerade: true, PortlessFrom: netip.MustParseAddr(cgnPortless)},
 			Did: "second-nat", Neighbour: true, Expect: but(expect{"pptp": {"altered", "addresses-differ"}, "esp": {"altered", "addresses-differ"}})},
+
+		{Name: "igd-forward", Says: "The router sends what comes to UDP ports 500 and 4500 to a game console, the answers for the laptop too.", // F32
+			// As good as sent there: nobody is at home.
+			Home: says(IGD{Forwards: []Forward{{"UDP", 500, console, "console"}, {"UDP", 4500, console, "console"}}},
+				Rule{Do: DropEarly, Way: In, Proto: udp, Ports: []uint16{500, 4500}}),
+			Did: "router", Neighbour: true,
+			Expect: but(expect{"ike": {"blocked-back", "udp-port-back-dropped"}, "natt": {"blocked-back", "udp-port-back-dropped"}})},
 	}
 }
 
@@ -127,7 +135,13 @@ func providers() []Router {
 
 		{Name: "isp-pptp", Says: "The provider drops TCP to port 1723, PPTP's.", // F20
 			Home: helper, ISP: isp(Rule{Way: Out, Proto: tcp, Ports: []uint16{1723}}),
-			Did: "isp", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": {"blocked-out", "tcp-1723-dropped"}})},
+			Did: "isp", Neighbour: true, Expect: but(expect{"pptp": {"blocked-out", "tcp-1723-dropped"}})},
+
+		{Name: "isp-refuses", Says: "The provider refuses ESP, UDP to port 4500 and TCP to port 1723, and says so: prohibited by an administrator.", // F20, T17
+			Home: helper, ISP: isp(Rule{Do: Prohibited, Way: Out, Proto: esp}, Rule{Do: Prohibited, Way: Out, Proto: udp, Ports: []uint16{4500}},
+				Rule{Do: Prohibited, Way: Out, Proto: tcp, Ports: []uint16{1723}}),
+			Did: "isp", Neighbour: true,
+			Expect: but(expect{"esp": noESP, "natt": {"blocked-out", "udp-refused"}, "pptp": {"blocked-out", "tcp-refused"}})},
 
 		{Name: "isp-natt", Says: "The provider drops UDP to port 4500, that of IPsec through NAT.", // F20, T08
 			Home: helper, ISP: isp(Rule{Way: Out, Proto: udp, Ports: []uint16{4500}}),
@@ -157,6 +171,10 @@ func providers() []Router {
 			Home: helper, ISP: with(helper, Rule{Way: Out, Proto: gre}),
 			Did: "second-nat", Neighbour: true, Expect: but(expect{"pptp": noGRE, "gre": noGRE})},
 
+		{Name: "nat2-natt", Says: "Two NATs in a row; the second, the provider's, drops UDP to port 4500.", // F19, F20, T22
+			Home: helper, ISP: with(helper, Rule{Way: Out, Proto: udp, Ports: []uint16{4500}}),
+			Did: "second-nat", Neighbour: true, Expect: but(expect{"natt": portDropped})},
+
 		{Name: "nat2-answers", Says: "Two NATs in a row; the second has no PPTP helper, and refuses what comes and fits no flow of its own.", // F19, T22
 			Home: helper, ISP: Box{Masquerade: true, Answers: true},
 			Did: "second-nat", Neighbour: true, Expect: but(expect{"pptp": {"blocked-back", "second-nat-without-helper"}})},
@@ -171,6 +189,19 @@ func servers() []Router {
 		{Name: "server-firewall", Says: "The server's own firewall drops GRE, ESP and UDP to port 4500.", // F01, T15, T16
 			Home: helper, Server: Firewall{In: []Rule{{Proto: gre}, {Proto: esp}, {Proto: udp, Ports: []uint16{4500}}}},
 			Did: "server", Neighbour: true, Expect: but(expect{"pptp": shut, "gre": shut, "esp": shut, "natt": shut})},
+
+		{Name: "server-ports", Says: "The server's own firewall drops AH, TCP to port 1723, and UDP to ports 500 and 1701.", // F01, T15, T16
+			Home: helper, Server: Firewall{In: []Rule{{Proto: ah}, {Proto: tcp, Ports: []uint16{1723}}, {Proto: udp, Ports: []uint16{500, 1701}}}},
+			Did: "server", Neighbour: true, Expect: but(expect{"pptp": shut, "ah": shut, "ike": shut, "l2tp": shut})},
+
+		{Name: "server-refuses", Says: "The server's own firewall refuses GRE and ESP, and says so, as some images of Linux do.", // F01, F25, T17
+			Home: helper, Server: Firewall{In: []Rule{{Do: Prohibited, Proto: gre}, {Do: Prohibited, Proto: esp}}},
+			Did: "server", Neighbour: true, Expect: but(expect{"pptp": shut, "gre": shut, "esp": shut})},
+
+		{Name: "cloud-ports", Says: "The firewall of the server's provider drops TCP to port 1723 and UDP to the ports of VPNs, whoever sends it.", // F01, T15
+			Home: helper, ISP: with(Box{}, Rule{Way: Out, Proto: tcp, Ports: []uint16{1723}, All: true},
+				Rule{Way: Out, Proto: udp, Ports: []uint16{500, 4500, 1701}, All: true}),
+			Did: "server", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": unproven, "ike": unproven, "natt": unproven, "l2tp": unproven})},
 
 		{Name: "cloud-firewall", Says: "The firewall of the server's provider drops ESP, whoever sends it.", // F01, F17, T15
 			Home: helper, ISP: with(Box{}, Rule{Way: Out, Proto: esp, All: true}),

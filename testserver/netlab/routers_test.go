@@ -77,6 +77,21 @@ func TestRouters(t *testing.T) {
 		"igd-constant":     but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(wan, wan, wan, "") }),
 		"igd-double-nat":   but(func(f *facts) { f.V1, f.Sources = "out", src(cgn, pool, pool, pool) }),
 
+		"igd-forward": ipsec("out out out both both"),
+		"isp-refuses": but(func(f *facts) {
+			f.TCP, f.CallID, f.V1, f.IPsec, f.Sources = "silent", "", "", "both unreachable unreachable none both", src("", "", wan, "")
+		}),
+		"nat2-natt": but(func(f *facts) { f.IPsec, f.Sources = "both none none both both", src(cgn, cgn, cgn, cgn) }),
+		"server-ports": but(func(f *facts) {
+			f.TCP, f.CallID, f.V1, f.IPsec, f.L2TP, f.Sources = "silent", "", "", "none both both both none", "none", src("", "", wan, wan)
+		}),
+		"server-refuses": but(func(f *facts) {
+			f.V1, f.V0, f.IPsec, f.Sources = "none", "none", "both both both none both", src(wan, "", "", "")
+		}),
+		"cloud-ports": but(func(f *facts) {
+			f.TCP, f.CallID, f.V1, f.IPsec, f.L2TP, f.Sources = "silent", "", "", "none none none both both", "none", src("", "", wan, wan)
+		}),
+
 		"laptop-refuses-esp":  but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(wan, wan, wan, "") }),
 		"laptop-refuses-udp":  but(func(f *facts) { f.IPsec, f.L2TP = "forbidden forbidden forbidden both both", "forbidden" }),
 		"laptop-refuses-pptp": but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "silent", "", "", src("", "", wan, wan) }),

@@ -95,7 +95,7 @@ func installHost(f Firewall) error {
 	rs := ruleset{c: c, inet: c.AddTable(&nftables.Table{Name: "lab", Family: nftables.TableFamilyINet}), chain: make(map[string]*nftables.Chain)}
 	for _, r := range f.In {
 		for _, match := range r.matches(iif("eth0")) {
-			rs.rule("input", match, verdict(expr.VerdictDrop))
+			rs.stop("input", r.Do, match)
 		}
 	}
 	if f.Stateful {
@@ -104,7 +104,7 @@ func installHost(f Firewall) error {
 	}
 	for _, r := range f.Out {
 		for _, match := range r.matches(oif("eth0")) {
-			rs.rule("output", match, verdict(expr.VerdictDrop))
+			rs.stop("output", r.Do, match)
 		}
 	}
 	if err := c.Flush(); err != nil {
@@ -213,16 +213,23 @@ func (a Action) forwards() bool { return a != DropEarly && a != Redirect }
 // refusals are the codes of ICMP's "destination unreachable".
 var refusals = map[Action]uint8{NoProtocol: 2, NoPort: 3, Prohibited: 13}
 
+// stop drops, or refuses by ICMP.
+func (rs *ruleset) stop(chain string, do Action, match []expr.Any) {
+	if code, ok := refusals[do]; ok {
+		rs.rule(chain, match, v4(), []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: code}})
+		return
+	}
+	rs.rule(chain, match, verdict(expr.VerdictDrop))
+}
+
 func (rs *ruleset) act(do Action, match []expr.Any) {
 	switch do {
-	case Drop:
-		rs.rule("forward", match, verdict(expr.VerdictDrop))
+	case Drop, NoProtocol, NoPort, Prohibited:
+		rs.stop("forward", do, match)
 	case DropEarly:
 		rs.rule("early", match, verdict(expr.VerdictDrop))
 	case Reset:
 		rs.rule("forward", match, []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}})
-	case NoProtocol, NoPort, Prohibited:
-		rs.rule("forward", match, v4(), []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: refusals[do]}})
 	case Redirect:
 		rs.rule("dstnat", match, v4(), []expr.Any{&expr.Redir{}})
 	case Damage:
