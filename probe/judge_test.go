@@ -387,6 +387,22 @@ func TestPPTPRefused(t *testing.T) {
 	}
 }
 
+// A router tells one refusal a second: most tries hear nothing.
+func TestUDPRefused(t *testing.T) {
+	stage := Stage{ID: "opening", Port: 500}
+	for refused, want := range map[int]Reason{0: UDPPortDropped, 1: UDPPortDropped, 2: UDPRefused, 5: UDPRefused} {
+		o := Observation{Exchanges: make([]Exchange, 12)}
+		for i := range o.Exchanges {
+			if o.Exchanges[i].Stage = "opening"; i < refused {
+				o.Exchanges[i].Refused = "icmp 3/3 from 198.51.100.10"
+			}
+		}
+		if got := portReason(stage, o, BlockedOut, Circumstances{}); got != want {
+			t.Errorf("%d of 12 refused: got %s, want %s", refused, got, want)
+		}
+	}
+}
+
 // A nonce that the server blanks out of its report, until the address has proved that it receives, was not changed on the way.
 func TestUnveil(t *testing.T) {
 	tag := wire.Tag{Token: wire.Token([]byte("a token of 20 octets")), Nonce: [wire.NonceSize]byte{9, 9, 9, 9, 9, 9, 9, 9}}
