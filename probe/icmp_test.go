@@ -99,6 +99,8 @@ func TestICMPFindsItsPacket(t *testing.T) {
 	syn.Src = netip.AddrPortFrom(home, 40123)
 	untranslated := sentPacket(wire.IPProtoESP, 0, 0, espBytes(0x12345678, 900))
 	untranslated.Src = netip.AddrPortFrom(abroad, 0)
+	another := sentPacket(wire.IPProtoESP, 0, 0, espBytes(0x12345678, 900))
+	another.Src = netip.AddrPortFrom(netip.MustParseAddr("192.168.1.99"), 0)
 	elsewhere := sentPacket(wire.IPProtoESP, 0, 0, espBytes(0x12345678, 900))
 	elsewhere.Dst = netip.AddrPortFrom(abroad, 0)
 	otherPort := ike(1)
@@ -113,6 +115,7 @@ func TestICMPFindsItsPacket(t *testing.T) {
 		{"another-spi", quoteOf(sentPacket(wire.IPProtoESP, 0, 0, espBytes(0x99999999, 0xffffffff)), 8), ""},
 		{"not-translated-back", quoteOf(untranslated, 8), "esp/3"},
 		{"another-address", quoteOf(elsewhere, 8), ""},
+		{"another-laptop", quoteOf(another, 8), ""},
 		{"by-ip-id", quoteOf(sentPacket(wire.IPProtoGRE, 0, 701, make([]byte, 80)), 8), "gre/1"},
 		{"the-newest-of-equals", quoteOf(sentPacket(wire.IPProtoGRE, 0, 0, make([]byte, 80)), 8), "gre/2"},
 		{"another-protocol", quoteOf(sentPacket(wire.IPProtoAH, 0, 701, make([]byte, 80)), 8), ""},
@@ -152,7 +155,7 @@ func TestICMPFindsItsPacket(t *testing.T) {
 
 // What is kept is bounded, and only what refuses is a refusal.
 func TestICMPIsBounded(t *testing.T) {
-	sent := sentPacket(wire.IPProtoESP, 0, 7, espBytes(0x1000, 1))
+	sent := sentPacket(wire.IPProtoESP, 0, 7, append(espBytes(0x1000, 1), make([]byte, 500)...))
 	p := talking(Observation{Protocol: "esp", Exchanges: []Exchange{{ID: "esp/1", From: Client, Sent: sent}}})
 	hear := func(typ, code uint8, s wire.Sighting) Exchange {
 		m := quoteOf(s, 600)
@@ -179,7 +182,7 @@ func TestICMPIsBounded(t *testing.T) {
 		t.Errorf("%d unread kept, want %d", len(p.ear.unread), maxUnread)
 	}
 	for _, i := range e.ICMPAtClient {
-		if len(i.Quote) > maxQuote {
+		if len(i.Quote) != maxQuote {
 			t.Errorf("a quote of %d octets", len(i.Quote))
 		}
 	}
@@ -292,13 +295,18 @@ func TestICMPAtServer(t *testing.T) {
 		{"damaged-quote", []byte{0x45}, "esp/0", 1},
 		{"another-packet", quoteOf(answer(0xffffff), 8).Append(nil)[8:], "esp/0", 1},
 		{"unknown-conversation", []byte{0x45}, "esp/9", -1},
+		{"another-carrier", []byte{0x45}, "esp/0", -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := obs
 			o.Exchanges = append([]Exchange(nil), obs.Exchanges...)
 			p := talking(o)
 			judged := Observation{Exchanges: append([]Exchange(nil), obs.Exchanges...)}
-			p.link.came(wire.Came{Conversation: c.of, Carrier: wire.CarrierESP, ICMP: wire.ICMPSighting{From: abroad, Type: 3, Code: 2, Quote: c.quote}})
+			carrier := wire.CarrierESP
+			if c.name == "another-carrier" {
+				carrier = wire.CarrierAH
+			}
+			p.link.came(wire.Came{Conversation: c.of, Carrier: carrier, ICMP: wire.ICMPSighting{From: abroad, Type: 3, Code: 2, Quote: c.quote}})
 			p.link.lateICMP(&judged)
 			for i, e := range judged.Exchanges {
 				if got := len(e.ICMPAtServer); got != truth(i == c.want) {

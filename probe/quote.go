@@ -55,9 +55,6 @@ func shareUDP(quoted []byte, s wire.Sighting) int {
 	n := min(len(quoted)-8, len(s.Bytes))
 	a := append(quoted[4:6:6], quoted[8:8+n]...)
 	b := append(length, s.Bytes[:n]...)
-	if n == 0 && (a[0] != b[0] || a[1] != b[1]) {
-		return 0
-	}
 	same := alike(a, b)
 	if same == 0 {
 		return 0
