@@ -76,6 +76,11 @@ func (f *demoFlags) demo(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	for i, r := range routers {
+		if f.deep {
+			routers[i] = r.Deeper()
+		}
+	}
 	if err := f.checkGiven(cmd); err != nil {
 		return err
 	}

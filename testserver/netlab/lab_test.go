@@ -194,6 +194,13 @@ func TestCulprit(t *testing.T) {
 	}
 }
 
+func TestDeeper(t *testing.T) {
+	r := Router{Expect: expect{"esp": passed, "gre": passed}, Deep: expect{"esp": {"stalled", "x"}}}
+	if d := r.Deeper(); d.Expect["esp"].Verdict != "stalled" || d.Expect["gre"] != passed || r.Expect["esp"] != passed {
+		t.Errorf("got %v, and left %v", d.Expect, r.Expect)
+	}
+}
+
 func TestNames(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, r := range Routers() {

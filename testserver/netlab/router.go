@@ -3,6 +3,7 @@ package netlab
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"net/netip"
 	"time"
 )
@@ -38,6 +39,7 @@ type Router struct {
 	Impostor  Impostor          // who answers what is redirected to the home router
 	Neighbour bool              // a neighbour outside proves the server first
 	Expect    map[string]Expect // by protocol
+	Deep      map[string]Expect // what more rounds and packets of full size find instead
 	NeedsTUN  bool              // it has a bump
 	// Lossy says that the line is so bad that an honest "inconclusive", for want of evidence, is no mistake.
 	Lossy bool
@@ -164,6 +166,14 @@ const (
 	IPsecImpostor Impostor = "ipsec"  // answers IKE, ESP in UDP and L2TP
 	Portal        Impostor = "portal" // a hotel's sign-in page
 )
+
+// Deeper is the router as one who asks for longer must find it.
+func (r Router) Deeper() Router {
+	expect := maps.Clone(r.Expect)
+	maps.Copy(expect, r.Deep)
+	r.Expect = expect
+	return r
+}
 
 // Culprit says who stops a protocol in this router's lab, and who vpncheck must name: "unknown" where the evidence cannot tell, and nobody
 // at all, both empty, where nothing is stopped or vpncheck does not blame.

@@ -4,6 +4,7 @@ import "time"
 
 // lines are good routers on bad lines, and routers that count.
 func lines() []Router {
+	hangs := Expect{"stalled", "full-size-dropped"}
 	return []Router{
 		{Name: "lossy-25", Says: "A good router on a very bad line: one packet in four is lost, each way.", // F53, T19
 			Home: helper, ISP: with(Box{}, Rule{OneIn: 4}), Lossy: true,
@@ -37,7 +38,8 @@ func lines() []Router {
 
 		{Name: "narrow", Says: "The router drops what is longer than 1,300 octets, TCP aside, and does not say so.", // F08
 			Home: with(helper, Rule{Way: Out, Proto: udp, Above: 1300}, Rule{Way: Out, Proto: esp, Above: 1300}, Rule{Way: Out, Proto: gre, Above: 1300}),
-			Did:  "router", Neighbour: true, Expect: good},
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: good,
+			Deep: expect{"pptp": hangs, "gre": hangs, "esp": hangs, "natt": hangs, "l2tp": hangs}},
 
 		{Name: "reorders", Says: "A good router on a line on which one packet in four is overtaken by those after it.",
 			Home: helper, Bump: line{takes: 10 * time.Millisecond, holds: 0.25}.bump(), NeedsTUN: true,
