@@ -152,6 +152,13 @@ func (c *Conversation) atNIC(n uint32, s wire.Sighting) {
 	})
 }
 
+// watched notes that answers are looked for at the network card too.
+func (c *Conversation) watched() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.obs.Card = true
+}
+
 // answered files our answer to a message that the server began.
 func (c *Conversation) answered(n uint32, stage string, flow int, arrived, replied wire.Sighting) {
 	c.mu.Lock()

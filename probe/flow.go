@@ -52,6 +52,7 @@ func (c *Conversation) flow(conn sock.Conn, proto uint8, to netip.AddrPort, carr
 	// Where the system shows no network card, the laptop's firewall cannot be told from the network's.
 	if nic, err := c.path.net.Arrivals(proto, to.Addr()); err == nil {
 		f.nic = nic
+		c.watched()
 		go f.watchNIC()
 	}
 	return f

@@ -110,6 +110,9 @@ type Observation struct {
 	// Strangers are packets that came in the server's name on this protocol and carried no answer of it.
 	Strangers []wire.Sighting `json:"strangers,omitempty"`
 	Refused   *Refusal        `json:"refused,omitempty"`
+	// Card says that the laptop's network card was watched for answers as well, before the laptop's own firewall (F21): then none there means
+	// that none came so far. Over TCP it never is.
+	Card bool `json:"card,omitempty"`
 	// Random are random octets to the same port, and more openings beside them: asked after every conversation of the run, where the port
 	// seems blocked (F12).
 	Random []Exchange `json:"random,omitempty"`

@@ -49,7 +49,7 @@ func TestAdviceFitsTheCulprit(t *testing.T) {
 
 // report1 is a report of one protocol.
 func report1(p fake, exchanges []probe.Exchange, c probe.Circumstances, ws ...world) Report {
-	o := probe.Observation{Protocol: p.info.ID, Parts: p.info.Parts, Exchanges: exchanges}
+	o := probe.Observation{Protocol: p.info.ID, Parts: p.info.Parts, Exchanges: exchanges, Card: true}
 	for _, w := range ws {
 		w(&o, &c)
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -134,6 +135,8 @@ func refusedOut(s scene) (charge, bool) {
 	ch := charge{args: args{"from": from.String(), "count": len(list), "tries": asked, "says": icmpSays(int(list[0].Type), int(list[0].Code))}}
 	ch.evidence = []probe.Evidence{icmpNote(list, "client", isServer && crossedNone)}
 	switch {
+	case from == s.nats.Local:
+		ch.reason, ch.confidence = refusedByLaptop, Certain
 	case isServer && crossedNone:
 		ch.reason, ch.confidence = refusedNearby, Likely
 	case isServer && s.c.Server.Carrier(s.stage.Carrier).NIC:
@@ -260,9 +263,15 @@ func counted(s scene) (charge, bool) {
 		return s.beyond(ch, countedOutBeyond), true
 	case s.nothingArrived() && t.Arrived == 0 && t.left() == none:
 		ch.reason, ch.args, ch.evidence = notCountedOut, args{"sent": t.Sent, "counted": max(0, t.out)}, note(probe.WayOut, t.Sent, t.out, t.Arrived)
+		if s.c.Laptop.OS != "linux" { // where a firewall may drop what programs believe to be sent
+			ch.reason, ch.suspects = notCountedOutUnwatched, []Culprit{CulpritLaptop, CulpritRouter}
+		}
 		return ch, true
 	case s.f.Verdict == probe.BlockedBack && t.Returned == 0 && t.cameBack() == all:
 		ch.reason, ch.args, ch.evidence = countedIn, args{"sent": t.Replied, "counted": t.back}, note(probe.WayBack, t.Replied, t.back, t.Returned)
+		if !s.card() {
+			ch.reason, ch.suspects = countedInUnwatched, []Culprit{CulpritLaptop, CulpritRouter}
+		}
 		return ch, true
 	case s.f.Verdict == probe.BlockedBack && t.Returned == 0 && t.cameBack() == none:
 		ch.reason, ch.args, ch.evidence = notCountedIn, args{"sent": t.Replied, "counted": max(0, t.back)}, note(probe.WayBack, t.Replied, t.back, t.Returned)
@@ -433,6 +442,7 @@ func (s scene) inside(ch charge) charge {
 	}
 	seen := probe.Evidence{Reason: probe.EvInside, Args: map[string]any{"nat": whose}}
 	switch culprit := accusations[ch.reason].culprit; {
+	case culprit == CulpritUnknown && slices.Contains(ch.suspects, CulpritLaptop):
 	case culprit == CulpritUnknown:
 		ch.suspects = append([]Culprit{CulpritLaptop}, ch.suspects...)
 	case culprit == CulpritRouter, culprit == CulpritSecondNAT, culprit == CulpritISP && ch.reason != refusedByISP && ch.reason != refusedBackByISP:
@@ -440,6 +450,11 @@ func (s scene) inside(ch charge) charge {
 	default:
 		return ch
 	}
+	ch.args = maps.Clone(ch.args)
+	if ch.args == nil {
+		ch.args = args{}
+	}
+	ch.args["inside"] = true
 	ch.evidence = append([]probe.Evidence{seen}, ch.evidence...)
 	return ch
 }

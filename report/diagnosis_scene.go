@@ -85,6 +85,9 @@ func (s scene) nothingArrived() bool {
 func (s scene) suspects(all ...Culprit) []Culprit {
 	if len(all) == 0 {
 		all = []Culprit{CulpritRouter, CulpritISP}
+		if s.f.Verdict == probe.BlockedBack && !s.card() {
+			all = slices.Insert(all, 0, CulpritLaptop)
+		}
 	}
 	at := slices.Index(all, CulpritISP)
 	if s.nats.second() && at >= 0 && !slices.Contains(all, CulpritSecondNAT) {
@@ -92,6 +95,9 @@ func (s scene) suspects(all ...Culprit) []Culprit {
 	}
 	return all
 }
+
+// card says that an answer that came as far as the laptop's network card would have been seen there.
+func (s scene) card() bool { return s.o.Card && s.stage.Carrier != wire.CarrierPPTP }
 
 // nothingCrossed says of a TTL, as it arrived, that the packet crossed no router: it still is what systems begin with. A TTL of zero is not
 // known.

@@ -138,6 +138,11 @@ func counters(sent, arrived, replied, out, in int) world {
 	}
 }
 
+// unwatched is a run in which nobody could look at the laptop's network card.
+func unwatched(o *probe.Observation, _ *probe.Circumstances) { o.Card = false }
+
+func onWindows(_ *probe.Observation, c *probe.Circumstances) { c.Laptop.OS = "windows" }
+
 // stranger is what answered in the server's name.
 func stranger(ttl uint8) world {
 	return func(o *probe.Observation, _ *probe.Circumstances) {
@@ -233,6 +238,7 @@ func TestDiagnose(t *testing.T) {
 		{"passed", theESP, nil, nil, probe.Passed, "", "", "", nil},
 
 		// ICMP at the laptop.
+		{"rejected-by-the-laptop", theESP, []change{lost, refused(theLaptop, 64, 3)}, nil, probe.BlockedOut, refusedByLaptop, CulpritLaptop, Certain, nil},
 		{"one-icmp-may-be-about-anything", theESP, []change{lost, once(refused(theGateway, 64, 13))}, nil, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, undecided},
 		{"one-icmp-and-one-about-another-form", theESP, []change{lost, once(refused(theGateway, 64, 13))}, []world{otherForm(refused(theGateway, 64, 13), lost)}, probe.BlockedOut, refusedByRouter, CulpritRouter, Certain, nil},
 		{"one-icmp-and-one-about-another-form-that-arrived", theESP, []change{lost, once(refused(theGateway, 64, 13))}, []world{otherForm(refused(theGateway, 64, 13))}, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, undecided},
@@ -295,6 +301,8 @@ func TestDiagnose(t *testing.T) {
 		{"counted-in", theESP, []change{unreturned}, []world{counters(60, 60, 60, 62, 61)}, probe.BlockedBack, countedIn, CulpritRouter, Likely, nil},
 		{"not-counted-in", theESP, []change{unreturned}, []world{counters(60, 60, 60, 62, 2)}, probe.BlockedBack, notCountedIn, CulpritISP, Likely, nil},
 		{"not-counted-in-two-nats", theESP, []change{unreturned}, []world{counters(60, 60, 60, 62, 2), routerWAN("100.64.1.2")}, probe.BlockedBack, notCountedInBeyond, CulpritUnknown, Possible, []Culprit{CulpritSecondNAT, CulpritISP}},
+		{"counted-in-and-the-card-not-watched", theESP, []change{unreturned}, []world{counters(60, 60, 60, 62, 61), unwatched}, probe.BlockedBack, countedInUnwatched, CulpritUnknown, Possible, []Culprit{CulpritLaptop, CulpritRouter}},
+		{"not-counted-out-of-windows", theESP, []change{lost}, []world{counters(60, 0, 0, 2, 3), onWindows}, probe.BlockedOut, notCountedOutUnwatched, CulpritUnknown, Possible, []Culprit{CulpritLaptop, CulpritRouter}},
 		{"half-counted-in", theESP, []change{unreturned}, []world{counters(60, 60, 60, 62, 30)}, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
 
 		// Packets with a limited TTL.
@@ -345,6 +353,10 @@ func TestDiagnose(t *testing.T) {
 		{"cloud-cannot-but-it-arrived", theGRE, []change{lost}, []world{cloud("Microsoft Azure", []wire.Carrier{wire.CarrierGRE}, nil)}, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, undecided},
 
 		// What remains.
+		{"inbound-lost-and-the-card-not-watched", theESP, []change{unreturned}, []world{unwatched}, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, []Culprit{CulpritLaptop, CulpritRouter, CulpritISP}},
+		{"outbound-lost-and-the-card-not-watched", theESP, []change{lost}, []world{unwatched}, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, undecided},
+		{"inbound-lost-over-tcp", talker("pptp", "PPTP", wire.CarrierPPTP, 1723), []change{unreturned}, nil, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, []Culprit{CulpritLaptop, CulpritRouter, CulpritISP}},
+		{"vm-and-the-card-not-watched", theESP, []change{unreturned}, []world{insideNAT, unwatched}, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, inVM},
 		{"two-nats-undecided", theESP, []change{lost}, []world{routerWAN("100.64.1.2")}, probe.BlockedOut, unknownWho, CulpritUnknown, Possible, withSecond},
 		{"ah-through-nat", with(theAH, probe.Change{Field: "source address", Kills: probe.AHThroughNAT}), nil, nil, probe.Altered, ahAndNAT, CulpritNobody, Certain, nil},
 		{"altered", with(theESP, probe.Change{Field: "payload", Kills: probe.PayloadAltered}), nil, nil, probe.Altered, unknownWho, CulpritUnknown, Possible, undecided},
@@ -362,7 +374,7 @@ func TestDiagnose(t *testing.T) {
 		{"addresses-differ-at-the-router", with(theESP, probe.Change{Field: "source address", Kills: probe.AddressesDiffer}), nil, []world{routerWAN(thePublic)}, probe.Altered, twoAddresses, CulpritUnknown, Possible, undecided},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			o, c := probe.Observation{Protocol: x.p.info.ID, Parts: x.p.info.Parts, Exchanges: sent(x.p, 6, x.changes...)}, around()
+			o, c := probe.Observation{Protocol: x.p.info.ID, Parts: x.p.info.Parts, Exchanges: sent(x.p, 6, x.changes...), Card: true}, around()
 			for _, w := range x.worlds {
 				w(&o, &c)
 			}
@@ -473,7 +485,7 @@ func pptpRows(t *testing.T) (seen []probe.Reason) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			p := probe.PPTP{}
-			o, c := probe.Observation{Protocol: "pptp", Parts: p.Info().Parts}, around()
+			o, c := probe.Observation{Protocol: "pptp", Parts: p.Info().Parts, Card: true}, around()
 			c.Beside = map[string]probe.Tally{"gre": {Tries: 6, Arrived: 6, Replied: 6, Returned: 6}}
 			there := uint16(own)
 			if x.rewritten {

@@ -11,40 +11,43 @@ import (
 
 // Reasons of diagnoses. Once released they keep their meaning, as those of verdicts do.
 const (
-	laptopRefuses        probe.Reason = "laptop-refuses-to-send"
-	laptopDrops          probe.Reason = "answers-at-the-laptops-card"
-	laptopRefusesAnswers probe.Reason = "laptop-refuses-answers"
-	serverDrops          probe.Reason = "at-the-servers-card"
-	ahAndNAT             probe.Reason = "ah-behind-nat"
-	leaked               probe.Reason = "untranslated"
-	refusedByRouter      probe.Reason = "refused-by-router"
-	refusedNearby        probe.Reason = "refused-nearby"
-	refusedByISP         probe.Reason = "refused-by-provider"
-	refusedSomewhere     probe.Reason = "refused-somewhere"
-	noMappingInRouter    probe.Reason = "no-mapping-in-router"
-	noMappingInSecondNAT probe.Reason = "no-mapping-in-second-nat"
-	refusedBackByISP     probe.Reason = "answers-refused-by-provider"
-	answeredNearby       probe.Reason = "answered-nearby"
-	answeredSomewhere    probe.Reason = "answered-somewhere"
-	countedOut           probe.Reason = "left-the-router"
-	countedOutBeyond     probe.Reason = "left-the-router-second-nat"
-	notCountedOut        probe.Reason = "never-left-the-router"
-	countedIn            probe.Reason = "answers-reached-the-router"
-	notCountedIn         probe.Reason = "answers-never-reached-the-router"
-	notCountedInBeyond   probe.Reason = "answers-never-reached-the-router-second-nat"
-	passedRouter         probe.Reason = "passed-the-router"
-	passedRouterBeyond   probe.Reason = "passed-the-router-second-nat"
-	lastIsSecondNAT      probe.Reason = "came-as-far-as-the-second-nat"
-	noHelper             probe.Reason = "no-helper"
-	noHelperInSecond     probe.Reason = "no-helper-in-second-nat"
-	noHelperAnywhere     probe.Reason = "no-helper-in-either-nat"
-	twoAddresses         probe.Reason = "two-addresses"
-	twoAddressesBeyond   probe.Reason = "two-addresses-beyond-the-router"
-	forwardedElsewhere   probe.Reason = "forwarded-elsewhere"
-	cloudCannot          probe.Reason = "cloud-cannot"
-	unprovenServer       probe.Reason = "none-arrived-from-anyone"
-	unknownWho           probe.Reason = "undecided"
-	hostsNAT             probe.Reason = "behind-the-hosts-nat"
+	laptopRefuses          probe.Reason = "laptop-refuses-to-send"
+	laptopDrops            probe.Reason = "answers-at-the-laptops-card"
+	laptopRefusesAnswers   probe.Reason = "laptop-refuses-answers"
+	serverDrops            probe.Reason = "at-the-servers-card"
+	ahAndNAT               probe.Reason = "ah-behind-nat"
+	leaked                 probe.Reason = "untranslated"
+	refusedByLaptop        probe.Reason = "refused-by-laptop"
+	refusedByRouter        probe.Reason = "refused-by-router"
+	refusedNearby          probe.Reason = "refused-nearby"
+	refusedByISP           probe.Reason = "refused-by-provider"
+	refusedSomewhere       probe.Reason = "refused-somewhere"
+	noMappingInRouter      probe.Reason = "no-mapping-in-router"
+	noMappingInSecondNAT   probe.Reason = "no-mapping-in-second-nat"
+	refusedBackByISP       probe.Reason = "answers-refused-by-provider"
+	answeredNearby         probe.Reason = "answered-nearby"
+	answeredSomewhere      probe.Reason = "answered-somewhere"
+	countedOut             probe.Reason = "left-the-router"
+	countedOutBeyond       probe.Reason = "left-the-router-second-nat"
+	notCountedOut          probe.Reason = "never-left-the-router"
+	countedIn              probe.Reason = "answers-reached-the-router"
+	countedInUnwatched     probe.Reason = "answers-reached-the-router-card-not-watched"
+	notCountedOutUnwatched probe.Reason = "never-left-the-router-card-not-watched"
+	notCountedIn           probe.Reason = "answers-never-reached-the-router"
+	notCountedInBeyond     probe.Reason = "answers-never-reached-the-router-second-nat"
+	passedRouter           probe.Reason = "passed-the-router"
+	passedRouterBeyond     probe.Reason = "passed-the-router-second-nat"
+	lastIsSecondNAT        probe.Reason = "came-as-far-as-the-second-nat"
+	noHelper               probe.Reason = "no-helper"
+	noHelperInSecond       probe.Reason = "no-helper-in-second-nat"
+	noHelperAnywhere       probe.Reason = "no-helper-in-either-nat"
+	twoAddresses           probe.Reason = "two-addresses"
+	twoAddressesBeyond     probe.Reason = "two-addresses-beyond-the-router"
+	forwardedElsewhere     probe.Reason = "forwarded-elsewhere"
+	cloudCannot            probe.Reason = "cloud-cannot"
+	unprovenServer         probe.Reason = "none-arrived-from-anyone"
+	unknownWho             probe.Reason = "undecided"
+	hostsNAT               probe.Reason = "behind-the-hosts-nat"
 )
 
 // An accusation is what may be said for a reason. The culprit belongs to the reason, and who is accused is said by code, from the culprit
@@ -69,6 +72,7 @@ var accusations = map[probe.Reason]accusation{
 	leaked: {CulpritRouter, func(a args) string {
 		return fmt.Sprintf("%s, but from %s, this laptop's private address, which nobody out there can answer", reached(a), named(a, "from", "somebody"))
 	}},
+	refusedByLaptop: {CulpritLaptop, func(a args) string { return "it refused " + someOf(a) + byICMP(a) }},
 	refusedByRouter: {CulpritRouter, func(a args) string { return "it refused " + someOf(a) + byICMP(a) }},
 	refusedNearby: {CulpritRouter, func(a args) string {
 		return someOf(a) + " were refused in the server's name" + byICMP(a) + ", but the server saw none of them, and the refusal crossed no router on its way here"
@@ -90,18 +94,16 @@ var accusations = map[probe.Reason]accusation{
 	answeredSomewhere: {CulpritUnknown, func(a args) string {
 		return reached(a) + ", and what answered all the same is not the server"
 	}},
-	countedOut:       {CulpritISP, leftRouter},
-	countedOutBeyond: {CulpritUnknown, leftRouter},
-	notCountedOut: {CulpritRouter, func(a args) string {
-		return fmt.Sprintf("of %s its own counter saw %.0f leave, and none reached the server", howMany(a, "sent"), a.count("counted"))
-	}},
-	countedIn: {CulpritRouter, func(a args) string {
-		return fmt.Sprintf("of the server's %s its own counter saw %.0f come in from outside, and none reached this laptop", number(a, "sent", "answer", "answers"), a.count("counted"))
-	}},
-	notCountedIn:       {CulpritISP, notAtOutside},
-	notCountedInBeyond: {CulpritUnknown, notAtOutside},
-	passedRouter:       {CulpritISP, seenBeyond},
-	passedRouterBeyond: {CulpritUnknown, seenBeyond},
+	countedOut:             {CulpritISP, leftRouter},
+	countedOutBeyond:       {CulpritUnknown, leftRouter},
+	notCountedOut:          {CulpritRouter, neverLeft},
+	notCountedOutUnwatched: {CulpritUnknown, neverLeft},
+	countedIn:              {CulpritRouter, cameIn},
+	countedInUnwatched:     {CulpritUnknown, cameIn},
+	notCountedIn:           {CulpritISP, notAtOutside},
+	notCountedInBeyond:     {CulpritUnknown, notAtOutside},
+	passedRouter:           {CulpritISP, seenBeyond},
+	passedRouterBeyond:     {CulpritUnknown, seenBeyond},
 	lastIsSecondNAT: {CulpritSecondNAT, func(a args) string {
 		return fmt.Sprintf("%s, but they get as far as %s, which is the last router before it and has no address of the internet towards you", reached(a), named(a, "from", "somebody"))
 	}},
@@ -141,6 +143,15 @@ func noMapping(a args) string {
 
 func leftRouter(a args) string {
 	return fmt.Sprintf("of %s your router's own counter saw %.0f leave it, and none reached the server", howMany(a, "sent"), a.count("counted"))
+}
+
+func neverLeft(a args) string {
+	return fmt.Sprintf("of %s the router's own counter saw %.0f leave it, and none reached the server", howMany(a, "sent"), a.count("counted"))
+}
+
+func cameIn(a args) string {
+	return fmt.Sprintf("of the server's %s the router's own counter saw %.0f come in from outside, and none reached this laptop",
+		number(a, "sent", "answer", "answers"), a.count("counted"))
 }
 
 func notAtOutside(a args) string {
@@ -354,8 +365,10 @@ func (d Diagnosis) next() string {
 		return "Nothing: use ESP with NAT-T instead."
 	}
 	switch {
-	case slices.Contains(d.Suspects, CulpritLaptop):
+	case a.yes("inside"):
 		return "Run it once on the computer itself, outside of the virtual machine or container: if " + title + " works there, its own NAT stops it."
+	case slices.Contains(d.Suspects, CulpritLaptop):
+		return "Run it once with this laptop's own firewall switched off; if " + title + " fails as before, run it once through your phone's hotspot."
 	case slices.Contains(d.Suspects, CulpritServer):
 		return "Run it once from another internet connection, your phone's hotspot for example: if " + title + " reaches the server from there, it is not the server."
 	case slices.Contains(d.Suspects, CulpritRouter):

@@ -52,7 +52,7 @@ func sample() (probe.Result, []probe.Probe) {
 			{Exchange: "x/2", Way: "out", Field: "payload", Before: "03", After: "07", Offset: 2},
 			{Exchange: "x/1", Way: "back", Field: "call-id", Before: "7", After: "9"},
 		}}
-	o := probe.Observation{Protocol: "x", Exchanges: []probe.Exchange{
+	o := probe.Observation{Protocol: "x", Card: true, Exchanges: []probe.Exchange{
 		{ID: "x/1", Stage: "data", From: probe.Client, Flow: 1, Sent: seen(client, server, 64, 1, 1, 2, 3), Arrived: seen(public, server, 62, 1, 1, 2, 3),
 			Replied: seen(server, public, 64, 8, 7, 7), Returned: seen(server, client, 61, 9, 9, 7)},
 		{ID: "x/2", Stage: "data", From: probe.Client, Flow: 1, Sent: seen(client, server, 64, 2, 1, 2, 3), Arrived: seen(public, server, 62, 5, 1, 2, 7),

@@ -52,6 +52,7 @@ func fixture(w world) report.Report {
 		}
 	}
 	for i, p := range probes {
+		r.Observations[i].Card = len(r.Observations[i].Exchanges) > 0
 		r.Findings = append(r.Findings, probe.Judge(p, r.Observations[i], r.Circumstances))
 	}
 	return report.New(r, probes, report.Tool{Name: "vpncheck", Version: "0.1.0"})
