@@ -368,6 +368,8 @@ func TestDiagnose(t *testing.T) {
 		{"vm-answers-lost-at-the-router", theESP, []change{unreturned, refusedAnswer(thePublic, 63, 2)}, []world{insideNAT}, probe.BlockedBack, hostsNAT, CulpritUnknown, Possible, inVM},
 		{"vm-crossed-its-host", theESP, []change{lost}, []world{insideNAT, hop(2, backbone, false)}, probe.BlockedOut, hostsNAT, CulpritUnknown, Possible, inVM},
 		{"vm-refused-out-on-the-internet", theESP, []change{lost, refused(backbone, 60, 13)}, []world{insideNAT}, probe.BlockedOut, refusedByISP, CulpritISP, Likely, nil},
+		{"vm-second-nat", theESP, []change{unreturned, refusedAnswer(thePublic, 64, 2)}, []world{insideNAT, routerWAN("100.64.1.2")}, probe.BlockedBack, hostsNAT, CulpritUnknown, Possible, inVM},
+		{"vm-answers-refused-out-there", theESP, []change{unreturned, refusedAnswer(backbone, 63, 13)}, []world{insideNAT}, probe.BlockedBack, refusedBackByISP, CulpritISP, Likely, nil},
 		{"vm-firewall", theESP, []change{unsent}, []world{insideNAT}, probe.BlockedOut, laptopRefuses, CulpritLaptop, Certain, nil},
 		{"vm-on-the-network-itself", theESP, []change{lost, refused(theGateway, 64, 13)}, []world{insideBridged}, probe.BlockedOut, refusedByRouter, CulpritRouter, Certain, nil},
 		{"vm-over-ipv6", theESP, []change{lost, refused(theGateway, 64, 13)}, []world{insideNAT, overIPv6}, probe.BlockedOut, refusedByRouter, CulpritRouter, Certain, nil},

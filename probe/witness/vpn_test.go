@@ -75,6 +75,8 @@ func TestVPN(t *testing.T) {
 			iface("ppp0", "203.0.113.9/32"), iface("ppp1", "10.0.0.2/32")), "10.0.0.2", "ppp1"},
 		{"modem-beside-a-bridge", at("linux", map[string]string{"proc/net/route": "ppp0 00000000 00000000 0001 0 0 0 00000000 0 0 0\n"},
 			iface("docker0", "172.17.0.1/16"), iface("ppp0", "203.0.113.9/32")), "203.0.113.9", ""},
+		{"modem-with-a-gateway", at("linux", map[string]string{"proc/net/route": gatewayRoute("ppp0", "10.64.64.64")},
+			iface("docker0", "172.17.0.1/16"), iface("ppp0", "203.0.113.9/32")), "203.0.113.9", ""},
 		{"pptp-on-wifi", at("linux", map[string]string{"proc/net/route": "ppp0 00000000 00000000 0001 0 0 0 00000000 0 0 0\n" +
 			gatewayRoute("wlan0", "192.168.1.1")}, iface("wlan0", "192.168.1.11/24"), iface("ppp0", "10.0.0.2/32")), "10.0.0.2", "ppp0"},
 		{"pptp-on-wifi-of-ipv6", at("linux", map[string]string{"proc/net/route": "ppp0 00000000 00000000 0001 0 0 0 00000000 0 0 0\n",
