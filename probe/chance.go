@@ -11,6 +11,7 @@ const (
 	minSpan   = 2 * time.Second
 	maxTime   = 8 * time.Second
 	maxChance = 1e-4
+	farTries  = minTries + 2 // there is time for these on any line, however long an answer may take
 
 	// Where the line loses much, more tries are needed for that: closer together, and for longer.
 	lossyEvery = 300 * time.Millisecond

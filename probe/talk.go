@@ -84,6 +84,9 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 	answered := 0
 	for ctx.Err() == nil && !c.path.stopped() {
 		lossy := c.path.lossy() && law.part.Rounds == 0
+		if far := began.Add(farTries * c.path.Wait()); far.After(until) {
+			until = far // there must be time for enough tries that are all waited for
+		}
 		if now := time.Now(); !now.Before(until) && (!lossy || !now.Before(began.Add(lossyTime))) {
 			return
 		}
@@ -103,7 +106,8 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 			answered++
 			pause = every
 			// A slow line is not a lossy one.
-			if more := time.Now().Add(time.Duration(max(0, rounds-answered)) * 2 * c.path.Wait()); more.After(until) && more.Before(last) {
+			more := time.Now().Add(time.Duration(max(0, rounds-answered)) * 2 * c.path.Wait())
+			if more = earliest(more, last); more.After(until) {
 				until = more
 			}
 			if stage.Span > 0 && law.part.Rounds == 0 { // of the deciding part's last stage
@@ -123,6 +127,13 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 			return
 		}
 	}
+}
+
+func earliest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // advance tells how much of the conversation is done, 0 to 1.
