@@ -18,6 +18,7 @@ import (
 	"vpncheck/probe"
 	"vpncheck/probe/sock"
 	"vpncheck/probe/wire"
+	"vpncheck/report"
 )
 
 // How often the tool is wrong, and how often it cannot tell, on lines that lose much: seven protocols a run, half of them blocked, out or
@@ -193,8 +194,10 @@ type confusion struct {
 
 func (m *confusion) add(seed uint64, b blocks, r probe.Result) {
 	m.longest = max(m.longest, r.Ended.Sub(r.Started))
-	for _, f := range r.Findings {
+	rep := report.New(r, allProbes(), report.Tool{Name: "vpncheck", Version: "test"})
+	for i, f := range r.Findings {
 		m.runs++
+		m.name(seed, b, rep.Protocols[i])
 		right, got := b.truth(f.Protocol), words(string(f.Verdict), string(f.Reason))
 		m.said[fmt.Sprintf("%-5s %-12s -> %s", f.Protocol, right, got)]++
 		switch {
@@ -203,6 +206,21 @@ func (m *confusion) add(seed uint64, b blocks, r probe.Result) {
 		case f.Verdict != right || f.Reason == probe.RateLimit:
 			m.wrong = append(m.wrong, fmt.Sprintf("seed %d: %s is %s, want %s (%v)\n%+v", seed, f.Protocol, got, right, b, f.Because))
 		}
+	}
+}
+
+// name counts who was named for what. What is blocked here is the router's doing, which a provider's looks like: nobody else may be named.
+func (m *confusion) name(seed uint64, b blocks, p report.Protocol) {
+	if p.Diagnosis == nil {
+		return
+	}
+	did := report.CulpritRouter
+	if b.truth(p.ID) == probe.Altered {
+		did = report.CulpritNobody
+	}
+	m.said[fmt.Sprintf("named: %-7s -> %s, %s", did, p.Diagnosis.Culprit, p.Diagnosis.Confidence)]++
+	if got := p.Diagnosis.Culprit; got != did && got != report.CulpritUnknown {
+		m.wrong = append(m.wrong, fmt.Sprintf("seed %d: %s is named for %s (%s), want %s (%v)", seed, got, p.ID, p.Reason, did, b))
 	}
 }
 
