@@ -199,3 +199,23 @@ func TestNotesOfOthers(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// Where it is known who did it, nobody is sent to a hotspot to find out; and who has L2TP/IPsec is told that port 1701 does not matter.
+func TestNothingToFindOut(t *testing.T) {
+	for _, x := range []struct {
+		culprit Culprit
+		want    bool
+	}{{CulpritUnknown, true}, {CulpritRouter, false}} {
+		fa := newFacts("GRE")
+		fa.accuse(&Diagnosis{Culprit: x.culprit, Confidence: Certain}, probe.NoReturn)
+		if w := explain(probe.BlockedBack, probe.NoReturn, fa); strings.Contains(w.Next, "hotspot") != x.want {
+			t.Errorf("%s: %q", x.culprit, w.Next)
+		}
+	}
+	fa := newFacts("L2TP")
+	fa.at(1701)
+	fa.accuse(&Diagnosis{Culprit: CulpritISP, Confidence: Likely}, probe.UDPPortDropped)
+	if w := explain(probe.BlockedOut, probe.UDPPortDropped, fa); !strings.HasPrefix(w.Do, "nothing for L2TP/IPsec") || !strings.HasPrefix(w.Next, "Nothing, if yours is L2TP/IPsec") {
+		t.Errorf("got %q, %q", w.Do, w.Next)
+	}
+}
