@@ -273,6 +273,7 @@ func TestDiagnose(t *testing.T) {
 		{"there-is-no-second-nat", theESP, []change{unreturned, refusedAnswer(thePublic, 64, 2)}, []world{routerWAN(thePublic)}, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
 		{"from-beyond-the-laptop", theESP, []change{unreturned, refusedAnswer(thePublic, 61, 2)}, nil, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
 		{"one-from-beyond-the-laptop", theESP, []change{unreturned, refusedAnswer(thePublic, 61, 2), refusedAnswer(thePublic, 63, 2)}, nil, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
+		{"first-from-beyond-the-laptop", theESP, []change{unreturned, once(refusedAnswer(thePublic, 61, 2)), fourth(refusedAnswer(thePublic, 63, 2))}, nil, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
 		{"two-senders-in-one-name", theESP, []change{unreturned, refusedAnswer(thePublic, 63, 2), refusedAnswer(thePublic, 62, 2)}, nil, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
 		{"the-clients-ttl-is-not-known", theESP, []change{unreturned, refusedAnswer(thePublic, 63, 2), func(e *probe.Exchange) { e.Arrived.TTL = nil }}, nil, probe.BlockedBack, unknownWho, CulpritUnknown, Possible, undecided},
 		{"answers-refused-out-there", theESP, []change{unreturned, refusedAnswer(backbone, 63, 13)}, nil, probe.BlockedBack, refusedBackByISP, CulpritISP, Likely, nil},
