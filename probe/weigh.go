@@ -110,7 +110,8 @@ func (s scale) tries() (tries []try, void int) {
 				t.kills = append(t.kills, ch)
 			}
 		}
-		if !t.returned && len(t.kills) == 0 && fellInto(e.Sent.At, late, outages) {
+		forbidden := e.SendReason == string(LaptopFirewall) // whatever the line did meanwhile
+		if !t.returned && !forbidden && len(t.kills) == 0 && fellInto(e.Sent.At, late, outages) {
 			void++ // silence says nothing there; what did arrive was seen
 			continue
 		}
