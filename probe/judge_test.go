@@ -139,7 +139,7 @@ func TestJudge(t *testing.T) {
 		{"tries-in-an-outage-are-void", "o,o,o,o,o,o", func(c *Circumstances) {
 			c.Control = controlOf(outageFrom(8, 20), lateFrom(8, 20))
 		}, Inconclusive, NotEnoughTries},
-		{"a-refusal-of-the-laptop's-own-in-an-outage-counts", "e,e,e,e,e,e", func(c *Circumstances) {
+		{"a-refusal-of-the-laptop's-own-in-an-outage-counts", "e,e,e,e", func(c *Circumstances) {
 			c.Control = controlOf(outageFrom(8, 20), lateFrom(8, 20))
 		}, BlockedOut, LaptopFirewall},
 		{"an-answer-in-an-outage-counts", "pppppppppppp", func(c *Circumstances) {
