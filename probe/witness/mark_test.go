@@ -18,7 +18,7 @@ func TestMachineID(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	if Mark() != Mark() {
+	if first := Mark(); first != Mark() {
 		t.Error("it does not stay the same")
 	}
 }

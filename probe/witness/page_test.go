@@ -56,7 +56,7 @@ func TestServerPage(t *testing.T) {
 		{"another-status", signs(ours, spki, 203), false, false},
 		{"replayed", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "<html>\n%v\n", old) }, false, true},
 		{"sign-in-page", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<html>sign in") }, false, true},
-		{"redirected", http.RedirectHandler("http://login.example/", 302).ServeHTTP, false, true},
+		{"redirected", http.RedirectHandler("http://login.example/", http.StatusFound).ServeHTTP, false, true},
 		{"older-server", http.NotFound, false, false},
 	}
 	for _, tt := range tests {
