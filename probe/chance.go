@@ -15,7 +15,7 @@ const (
 
 	// Where the line loses much, more tries are needed for that: closer together, and for longer.
 	lossyEvery = 300 * time.Millisecond
-	lossyTime  = 10 * time.Second
+	lossyTime  = 9 * time.Second
 	earlyDoubt = 4
 )
 

@@ -66,7 +66,7 @@ func linkError(err error) string {
 // time after twice as long.
 func (p *Path) patience(usual time.Duration) time.Duration {
 	if p.lossy() {
-		return max(usual, 6*time.Second)
+		return max(usual, 5*time.Second)
 	}
 	return usual
 }

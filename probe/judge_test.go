@@ -177,8 +177,18 @@ func TestJudge(t *testing.T) {
 		{"loses-every-second", strings.Repeat("pb,", 12), nil, Passed, ""},
 		{"loses-every-second-on-a-line-that-does-too", strings.Repeat("pb,", 12), func(c *Circumstances) { c.Control = controlOf(strings.Repeat(".x", 25), clean) }, Passed, ""},
 		{"loses-every-second-and-none-slowly", strings.Repeat("pb,", 12) + "|" + slowly("pppppppppppp"), nil, Passed, RateLimit},
+		{"loses-as-the-line-does-and-none-slowly", strings.Repeat("pb,", 12) + "|" + slowly("pppppppppppp"), func(c *Circumstances) {
+			c.Control = controlOf(strings.Repeat(".x", 60), strings.Repeat(".", 120))
+		}, Passed, ""},
 		{"loses-every-second-and-few-slowly", strings.Repeat("pb,", 8) + "|" + slowly("pppppppppppp"), nil, Passed, RateLimit},
 		{"loses-every-second-slowly-too", strings.Repeat("pb,", 12) + "|" + slowly("pbpbppppp"), nil, Passed, ""},
+		{"stops-late-on-both-flows", "pppppppppppppp,b,b,b,b,b,b|pppppppppppppp,b,b,b,b,b,b", long, Stalled, StoppedAfterN},
+		{"what-arrived-damaged-in-an-outage-was-seen", "d,d,d", func(c *Circumstances) {
+			c.Control = controlOf(outageFrom(8, 20), lateFrom(8, 20))
+		}, Altered, PayloadAltered},
+		{"beats-in-an-outage-are-void-too", "o,o,o,o,o,o,o,o,o,o", func(c *Circumstances) {
+			c.Control = controlOf(outageFrom(8, 16), lateFrom(8, 16))
+		}, BlockedOut, NoArrival},
 		{"our-own-silence-is-no-stop", "pppppp,s,s,s,s,s,s|pppppp,s,s,s,s,s,s", nil, Inconclusive, TooLossy},
 		{"blind", "?,?,?,?,?,?", nil, Inconclusive, ServerBlind},
 		{"session-lost", "?,?,?,?,?,?", func(c *Circumstances) { c.Stop = &Stop{Reason: SessionLost} }, Inconclusive, SessionLost},
@@ -204,6 +214,75 @@ func TestJudge(t *testing.T) {
 				t.Errorf("got %s (%s), want %s (%s)\n%s", f.Verdict, f.Reason, c.verdict, c.reason, text)
 			}
 		})
+	}
+}
+
+// Full size is judged only where it was asked, and says nothing but that large packets vanish.
+func TestJudgeFull(t *testing.T) {
+	for _, c := range []struct {
+		name, tries, reason string
+		verdict             Verdict
+		because             Reason
+		way                 string
+	}{
+		{name: "passes", tries: "ppp", verdict: Passed},
+		{name: "out", tries: "o,o,o,o,o,o", verdict: Stalled, because: FullSizeDropped, way: WayOut},
+		{name: "back", tries: "b,b,b,b,b,b", verdict: Stalled, because: FullSizeDropped, way: WayBack},
+		{name: "too-few", tries: "o,o,o", verdict: Passed},
+		{name: "our-own-silence", tries: "s,s,s,s,s,s", verdict: Passed},
+		{name: "damaged", tries: "d,d,d", verdict: Altered, because: PayloadAltered},
+		{name: "smaller-path-is-known", tries: "e,e,e,e,e,e", reason: "too-big", verdict: Passed},
+		{name: "first-one-lost-then-known", tries: "o,e,e,e,e,e,e", reason: "too-big", verdict: Passed},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := drawn("pppppppppppp,,,," + c.tries)
+			for i := range o.Exchanges[12:] {
+				e := &o.Exchanges[12+i]
+				e.Stage = stageFull
+				if e.SendReason != "" {
+					e.SendReason = c.reason
+				}
+			}
+			circ := proven()
+			long(&circ)
+			f := Judge(toy{}, o, circ)
+			if f.Verdict != c.verdict || f.Reason != c.because {
+				t.Errorf("got %s (%s), want %s (%s): %+v", f.Verdict, f.Reason, c.verdict, c.because, f.Because)
+			}
+			way := ""
+			for _, e := range f.Because {
+				if e.Reason == EvFullSize {
+					way = e.Args["way"].(string)
+				}
+			}
+			if way != c.way {
+				t.Errorf("got way %q, want %q", way, c.way)
+			}
+		})
+	}
+}
+
+// noted is a toy whose only stage a client behind a NAT has left by then.
+type noted struct{ toy }
+
+func (n noted) Info() Info {
+	info := n.toy.Info()
+	info.Stages[0].Note = true
+	return info
+}
+
+// A limit on what a real client would not send there is a remark, and no reason.
+func TestJudgeNotedLimit(t *testing.T) {
+	for nat, want := range map[bool]Reason{true: "", false: RateLimit} {
+		circ := proven()
+		circ.Laptop.Local, circ.Server.Client = netip.MustParseAddr("192.168.1.11"), netip.MustParseAddrPort("192.168.1.11:1")
+		if nat {
+			circ.Server.Client = netip.MustParseAddrPort("203.0.113.2:1")
+		}
+		f := Judge(noted{}, drawn("pppppp,b,b,b,b,b,b|"+slowly("ppppppp")), circ)
+		if f.Verdict != Passed || f.Reason != want {
+			t.Errorf("NAT %v: got %s (%s), want passed (%s)", nat, f.Verdict, f.Reason, want)
+		}
 	}
 }
 
