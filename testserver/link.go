@@ -53,7 +53,7 @@ type link struct {
 	session     *gate.Session
 	client, own netip.AddrPort
 	desk        desk
-	card        card
+	card, syns  card // syns: of SYNs, which anybody can forge who knows the client's address
 	flows       flows
 	roof        roof
 	laptop      laptop

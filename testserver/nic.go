@@ -2,6 +2,8 @@ package testserver
 
 import (
 	"encoding/binary"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,13 +94,25 @@ func (h *Host) incomingToken(c wire.Carrier, t wire.Token, s wire.Sighting) {
 	if l == nil {
 		return
 	}
-	if ready, _ := h.carrier(c, s.Dst.Addr()); !ready || s.Proto == wire.IPProtoUDP && !sock.Intact(s) {
+	if ready, _ := h.carrier(c, s.Dst.Addr()); !ready || s.Proto == wire.IPProtoUDP && !sock.Intact(s) || !h.possible(s.Src.Addr()) {
 		return // no socket would take it, whatever the firewall does
 	}
 	l.card.came(nicKey{c, uint64(t.Exchange())}, s, func(kept wire.Sighting) {
 		h.state.dropped(c, h.now())
 		l.saw(c, wire.Saw{Exchange: t.Exchange(), Arrived: kept, Replied: wire.NotSeen(), Silent: wire.SilentFirewall})
 	})
+}
+
+// possible says whether a kernel takes a packet from an address at all (RFC 1812, section 5.3.7): not from one that nobody has, nor from its own.
+func (h *Host) possible(from netip.Addr) bool {
+	switch {
+	case !from.IsValid() || from.IsLoopback() || from.IsMulticast() || slices.Contains(*h.own.Load(), from.WithZone("")):
+		return false
+	case from.Is4():
+		b := from.As4()
+		return b[0] != 0 && b != [4]byte{255, 255, 255, 255}
+	}
+	return !from.IsUnspecified()
 }
 
 // incomingSYN takes a SYN of TCP from a session's address. Only where sockets show SYNs as well is it known which of them are dropped.
@@ -109,7 +123,7 @@ func (h *Host) incomingSYN(c wire.Carrier, s wire.Sighting) {
 	}
 	for _, session := range h.gate.SessionsFrom(s.Src.Addr()) {
 		if l := h.links.of(session); l != nil && h.watched(c, s.Dst.Addr()) {
-			l.card.came(key, s, func(kept wire.Sighting) {
+			l.syns.came(key, s, func(kept wire.Sighting) {
 				if l.stray(c, false, kept) {
 					h.state.dropped(c, h.now())
 				}
@@ -129,7 +143,7 @@ func (h *Host) deliveredSYN(c wire.Carrier, s wire.Sighting) {
 	if key, ok := synKey(c, s); ok {
 		for _, session := range h.gate.SessionsFrom(s.Src.Addr()) {
 			if l := h.links.of(session); l != nil {
-				l.card.delivered(key)
+				l.syns.delivered(key)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package testserver
 
 import (
 	"context"
+	"encoding/binary"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -100,6 +101,46 @@ func TestNICBlamesNoFirewall(t *testing.T) {
 		w.emit(w.udp(w.laptop, laptopAddr), netip.AddrPortFrom(serverAddr, 8443), wire.Tag{Token: forged}.Append(nil))
 		time.Sleep(time.Second)
 		c.quiet()
+	})
+}
+
+// Nor is it blamed for what no kernel takes from such a source: whoever overhears a token would forge one.
+func TestNICImpossibleSource(t *testing.T) {
+	behindFirewall(t, isGRE, func(w *world) {
+		c := w.open(w.laptop, wire.CarrierGRE)
+		for _, from := range []string{"127.0.0.1", "0.1.2.3", "224.0.0.5", "255.255.255.255", serverAddr.String(), "203.0.113.200"} {
+			tag := wire.Tag{Token: c.token(wire.CarrierGRE)}
+			w.srv.host.incoming(wire.Sighting{
+				State: wire.Seen, Where: "nic", Proto: wire.IPProtoGRE, Src: netip.AddrPortFrom(netip.MustParseAddr(from), 0),
+				Dst: netip.AddrPortFrom(serverAddr, 0), Bytes: tunnelPacket(wire.GRE{}, tag, nil),
+			})
+		}
+		if s := c.saw(); s.Exchange != c.number || s.Silent != wire.SilentFirewall {
+			t.Errorf("got %+v, want the last alone", s)
+		}
+		c.quiet()
+	})
+}
+
+// SYNs need no token: whoever forges the client's address must not push out what is known of packets that have one.
+func TestNICForgedSYNs(t *testing.T) {
+	inWorld(t, nil, func(w *world) {
+		c := w.open(w.laptop, wire.CarrierGRE, wire.CarrierPPTP)
+		c.emitGRE()
+		c.saw()
+		known := len(c.cardOf().known)
+		for n := range 2 * nicKnown {
+			b := make([]byte, 20)
+			binary.BigEndian.PutUint32(b[4:], uint32(n))
+			syn := wire.Sighting{
+				State: wire.Seen, Where: "raw", Proto: protoTCP, Src: netip.AddrPortFrom(laptopAddr, 7), Dst: netip.AddrPortFrom(serverAddr, 1723), Bytes: b,
+			}
+			w.srv.host.deliveredSYN(wire.CarrierPPTP, syn)
+			w.srv.host.incoming(syn)
+		}
+		if k := c.cardOf(); len(k.known) != known || len(k.waiting) != 0 || known == 0 {
+			t.Errorf("%d packets are known and %d wait, want %d and none", len(k.known), len(k.waiting), known)
+		}
 	})
 }
 

@@ -20,6 +20,7 @@ import (
 const (
 	ownersEvery = 5 * time.Minute // how often it is looked for them
 	maxProcFile = 1 << 20         // octets of a file in /proc that are read
+	maxOwners   = 8               // of a carrier that are told: pptpd has a process for each customer, a link message an end
 )
 
 // modules of the Linux kernel that take packets for themselves; sockets of ours get a copy all the same. ip_gre answers GRE of a tunnel that
@@ -64,7 +65,7 @@ type owners map[wire.Carrier][]string
 
 func (o owners) add(who string, carriers ...wire.Carrier) {
 	for _, c := range carriers {
-		if !slices.Contains(o[c], who) {
+		if len(o[c]) < maxOwners && !slices.Contains(o[c], who) {
 			o[c] = append(o[c], who)
 		}
 	}

@@ -3,6 +3,7 @@ package testserver
 import (
 	"io/fs"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -44,6 +45,25 @@ func TestOwners(t *testing.T) {
 		t.Errorf("got %v of nothing", got)
 	}
 	MachineOwners() // whatever this machine has
+}
+
+// A busy PPTP server has a process for each customer: were all of them told, no message could hold them, and no session could begin.
+func TestManyOwners(t *testing.T) {
+	proc := make(fstest.MapFS)
+	for pid := range 2000 {
+		proc[strconv.Itoa(10000+pid)+"/comm"] = &fstest.MapFile{Data: []byte("pptpctrl\n")}
+	}
+	proc["1/comm"] = &fstest.MapFile{Data: []byte("xl2tpd\n")}
+	many := ownersIn(proc)
+	if got := many[wire.CarrierPPTP]; len(got) != maxOwners {
+		t.Errorf("%d are told, want %d", len(got), maxOwners)
+	}
+	if got := many[wire.CarrierL2TP]; len(got) != 1 {
+		t.Errorf("got %q", got)
+	}
+	inWorld(t, func(_ *world, c *Config) { c.Owners = func() map[wire.Carrier][]string { return many } }, func(w *world) {
+		w.open(w.laptop)
+	})
 }
 
 // A session and the administrator are told, and of what comes later as well.

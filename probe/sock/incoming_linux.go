@@ -26,7 +26,8 @@ func openIncoming(w Wanted) (Conn, error) {
 	return &incoming{card: c, wanted: w}, nil
 }
 
-// filter passes what is wanted. Fragments other than the first have no ports and no beginning.
+// filter passes what is wanted. Fragments other than the first have no ports and no beginning. Nor are headers with options passed: no
+// client of ours sends any, and the kernel drops some (source routes, malformed ones) before any firewall, which would then be blamed.
 func (w Wanted) filter() []bpf.Instruction {
 	drop, pass := bpf.RetConstant{Val: 0}, bpf.RetConstant{Val: maxPacket}
 	ports := func(proto uint32, among []uint16, more ...bpf.Instruction) []bpf.Instruction {
@@ -41,6 +42,9 @@ func (w Wanted) filter() []bpf.Instruction {
 		return append([]bpf.Instruction{bpf.JumpIf{Cond: bpf.JumpEqual, Val: proto, SkipFalse: uint8(len(section))}}, section...)
 	}
 	program := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: 0, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0x45, SkipTrue: 1},
+		drop,
 		bpf.LoadAbsolute{Off: 6, Size: 2},
 		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: 0x3FFF, SkipFalse: 1}, // more fragments, or not the first one
 		drop,
@@ -78,7 +82,7 @@ func (c *incoming) Recv() (wire.Sighting, error) {
 // sighting reads a packet, of which it borrows. The kernel has checked nothing of it yet: its header must be one that the kernel takes.
 func (c *incoming) sighting(b []byte) (wire.Sighting, bool) {
 	h, payload, ok := received(b)
-	if !ok || h.MF || h.FragOffset != 0 || int(h.TotalLength) > len(b) || wire.Checksum(b[:int(h.TotalLength)-len(payload)]) != 0 {
+	if !ok || len(h.Options) > 0 || h.MF || h.FragOffset != 0 || int(h.TotalLength) > len(b) || wire.Checksum(b[:int(h.TotalLength)-len(payload)]) != 0 {
 		return wire.Sighting{}, false
 	}
 	c.fields = ipFields{ttl: h.TTL, dscp: h.DSCP(), df: h.DF, id: h.ID}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
 
 	"vpncheck/probe/wire"
 )
@@ -45,13 +46,14 @@ func TestIncomingFilter(t *testing.T) {
 	}{
 		{"esp", ipPacket(50, nil, esp, nil), true},
 		{"gre", ipPacket(47, nil, esp, nil), true},
-		{"ah-with-options", ipPacket(51, options, esp, nil), true},
+		{"ah-with-options", ipPacket(51, options, esp, nil), false},
 		{"icmp", ipPacket(1, nil, esp, nil), false},
 		{"first-udp-port", ipPacket(17, nil, udpTo(500), nil), true},
-		{"last-udp-port", ipPacket(17, options, udpTo(1701), nil), true},
+		{"last-udp-port", ipPacket(17, nil, udpTo(1701), nil), true},
 		{"other-udp-port", ipPacket(17, nil, udpTo(501), nil), false},
 		{"syn", ipPacket(6, nil, tcpTo(1723, tcpSYN), nil), true},
-		{"syn-with-options", ipPacket(6, options, tcpTo(443, tcpSYN|0xC0), nil), true},
+		{"syn-for-another-port", ipPacket(6, nil, tcpTo(443, tcpSYN|0xC0), nil), true},
+		{"syn-with-options", ipPacket(6, options, tcpTo(443, tcpSYN), nil), false},
 		{"syn-ack", ipPacket(6, nil, tcpTo(1723, tcpSYN|tcpACK), nil), false},
 		{"ack", ipPacket(6, nil, tcpTo(1723, tcpACK), nil), false},
 		{"syn-elsewhere", ipPacket(6, nil, tcpTo(1724, tcpSYN), nil), false},
@@ -163,6 +165,32 @@ func TestIncoming(t *testing.T) {
 		must(u.Send(Out{Dst: to(b, 500), Payload: []byte("wanted")}))
 		if s := must(in.Recv()); string(s.Bytes) != "wanted" || s.Src != u.Local() || s.Dst != to(b, 500) || !Intact(s) {
 			t.Errorf("saw %+v", s)
+		}
+	}
+}
+
+// A packet with a source route is dropped by every kernel as it is set up (RFC 7126, section 4.3), and shows on the network card all the same:
+// by it anybody who can forge the client's address could have a firewall blamed that drops nothing.
+func TestIncomingSourceRoute(t *testing.T) {
+	alone(t)
+	a, b := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")
+	in, raw := must(Kernel{}.Incoming(everything)), must(Kernel{}.Raw(50, b))
+	limit(t, in)
+	limit(t, raw)
+	fd := must(unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW))
+	defer unix.Close(fd)
+	for _, x := range []struct {
+		options []byte
+		payload string
+	}{{[]byte{131, 7, 4, 127, 0, 0, 2, 0}, "routed.."}, {nil, "plain..."}} {
+		h := wire.IPv4{TTL: 57, Protocol: 50, ID: 7, Src: a, Dst: b, Options: x.options}
+		if err := unix.Sendto(fd, h.AppendPacket(nil, []byte(x.payload)), 0, &unix.SockaddrInet4{Addr: b.As4()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]Conn{"the socket": raw, "the network card": in} {
+		if s := must(c.Recv()); string(s.Bytes) != "plain..." {
+			t.Errorf("%s shows %q", name, s.Bytes)
 		}
 	}
 }
