@@ -185,8 +185,17 @@ func (p *peers) test(ctx context.Context, c wire.ConnString) peerOutcome {
 	return outcomeOf(r, probes)
 }
 
-// outcomeOf puts a test into one sentence.
+// maxSays are the characters of what is said of one test: half of it is the other server's own word.
+const maxSays = 600
+
+// outcomeOf puts a test into one sentence, fit for a terminal and a log.
 func outcomeOf(r probe.Result, probes []probe.Probe) peerOutcome {
+	o := outcome(r, probes)
+	o.says = report.Clean(o.says, maxSays)
+	return o
+}
+
+func outcome(r probe.Result, probes []probe.Probe) peerOutcome {
 	host := report.Clean(r.Circumstances.Server.Host, 60)
 	p := provingOf(r, probes)
 	switch c := r.Circumstances; {
@@ -206,7 +215,7 @@ func outcomeOf(r probe.Result, probes []probe.Probe) peerOutcome {
 	}
 	says := "proved to the other server " + host + " that packets arrive there"
 	for _, u := range append(p.unready, p.unsent...) {
-		says += "; not " + carrierList(u.carriers) + ": " + plainly(u.why)
+		says += "; not " + carrierList(u.carriers) + ": " + report.Clean(plainly(u.why), 100)
 	}
 	return peerOutcome{says: says, good: true}
 }
