@@ -1,12 +1,15 @@
 package probe
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +28,7 @@ type link struct {
 	mu    sync.Mutex
 	talks map[string]*Conversation
 	ready map[string]awaited
+	turns time.Time // until when the server may have others go first; zero before the first time
 	pongs func(wire.Ping)
 	err   error // why the link ended
 	done  chan struct{}
@@ -77,8 +81,9 @@ func (l *link) readAll() error {
 				}
 			}
 		case m.Saw != nil:
-			l.saw(*m.Saw)
+			l.saw(sane(*m.Saw))
 		case m.Stray != nil:
+			m.Stray.Arrived = saneSighting(m.Stray.Arrived)
 			l.stray(*m.Stray)
 		case m.Came != nil:
 			l.came(*m.Came)
@@ -91,6 +96,35 @@ func (l *link) readAll() error {
 			return fmt.Errorf("%w: %s", errServerBye, m.Bye.Why)
 		}
 	}
+}
+
+const (
+	maxSaid = 200     // octets of a text that the server adds to what it saw
+	maxSeen = 8 << 10 // octets of a packet: a server of ours tells 4 KiB
+)
+
+// sane cuts a report of the server's. There may be thousands, each as long as a message may be, and all go into the report.
+func sane(s wire.Saw) wire.Saw {
+	s.Arrived, s.Replied = saneSighting(s.Arrived), saneSighting(s.Replied)
+	s.Silent, s.ICV, s.Conversation = said(s.Silent), said(s.ICV), said(s.Conversation)
+	return s
+}
+
+func saneSighting(s wire.Sighting) wire.Sighting {
+	s.Why, s.Where, s.State = said(s.Why), said(s.Where), wire.State(said(string(s.State)))
+	s.Src, s.Dst = unzoned(s.Src), unzoned(s.Dst)
+	s.Bytes = bytes.Clone(s.Bytes[:min(len(s.Bytes), maxSeen)])
+	return s
+}
+
+// unzoned is an address without a zone, which is a text of any length and says nothing on this machine.
+func unzoned(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().WithZone(""), a.Port())
+}
+
+// said cuts a text, and does not keep the rest alive.
+func said(text string) string {
+	return strings.Clone(strings.ToValidUTF8(text[:min(len(text), maxSaid)], ""))
 }
 
 func (l *link) talk(id string) *Conversation {
@@ -148,8 +182,8 @@ type awaited struct {
 }
 
 const (
-	declareWait = 5 * time.Second // TLS repeats what is lost: waiting is cheap, giving up is not
-	maxTurn     = 30 * time.Second
+	declareWait = 5 * time.Second  // TLS repeats what is lost: waiting is cheap, giving up is not
+	maxTurn     = 30 * time.Second // for others, all waiting together
 )
 
 // declare announces a conversation and waits for the server to be ready for it; for longer, once, if others have the turn, of which waits is told.
@@ -171,7 +205,7 @@ func (l *link) declare(ctx context.Context, c *Conversation, d wire.Declare, wai
 			return r, nil
 		case t := <-turn:
 			turn = nil
-			t.AtMost = min(max(t.AtMost, 0), maxTurn)
+			t.AtMost = min(max(t.AtMost, 0), l.turnsLeft())
 			limit.Reset(t.AtMost + declareWait)
 			waits(t)
 		case <-limit.C:
@@ -182,6 +216,16 @@ func (l *link) declare(ctx context.Context, c *Conversation, d wire.Declare, wai
 			return wire.Ready{}, ctx.Err()
 		}
 	}
+}
+
+// turnsLeft is how much longer others may go first. All conversations share it: a server that made each of them wait would never come to an end.
+func (l *link) turnsLeft() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.turns.IsZero() {
+		l.turns = time.Now().Add(maxTurn)
+	}
+	return max(time.Until(l.turns), 0)
 }
 
 // ended is why the link ended, or nil while it lives.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,6 +59,59 @@ func TestDeclare(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whatever a server says that it saw, a session of two thousand exchanges keeps little of it.
+func TestSawsAreBounded(t *testing.T) {
+	near, far := net.Pipe()
+	l := newLink(near, func(wire.Ping) {})
+	c := &Conversation{index: map[uint32]int{7: 0}, obs: Observation{Exchanges: []Exchange{{ID: "x/7", From: Client}}}}
+	l.talks["x"] = c
+	long := strings.Repeat("y", 9<<10)
+	zoned := netip.AddrPortFrom(netip.MustParseAddr("fe80::1%"+long[:1000]), 5)
+	s := wire.Sighting{State: wire.Seen, Why: long, Where: long, Src: zoned, Bytes: make([]byte, 9<<10)}
+	wire.WriteMessage(far, wire.Message{Saw: &wire.Saw{Exchange: 7, Conversation: long, Arrived: s, Silent: long}})
+	wire.WriteMessage(far, wire.Message{Stray: &wire.Stray{Arrived: s}})
+	far.Close()
+	<-l.done
+	for what, got := range map[string]wire.Sighting{"an exchange": c.obs.Exchanges[0].Arrived, "a stray": l.unclaimed[0].Arrived} {
+		if len(got.Why) > maxSaid || len(got.Where) > maxSaid || len(got.Bytes) != maxSeen || cap(got.Bytes) > 2*maxSeen || got.Src.Addr().Zone() != "" || got.State != wire.Seen {
+			t.Errorf("%s keeps %d, %d and %d octets, %v", what, len(got.Why), len(got.Where), len(got.Bytes), got.Src)
+		}
+	}
+	if e := c.obs.Exchanges[0]; len(e.Silent) > maxSaid {
+		t.Errorf("a reason of %d octets is kept", len(e.Silent))
+	}
+}
+
+// A server that makes every conversation wait keeps nobody for longer than one wait.
+func TestTurnsTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		l := newLink(near, func(wire.Ping) {})
+		go func() {
+			for {
+				m, err := wire.ReadMessage(far)
+				if err != nil {
+					return
+				}
+				wire.WriteMessage(far, wire.Message{Turn: &wire.Turn{Conversation: m.Declare.Conversation, Ahead: 1, AtMost: time.Hour}})
+			}
+		}()
+		from := time.Now()
+		for _, name := range []string{"a", "b", "c", "d"} {
+			told := time.Hour
+			l.declare(t.Context(), &Conversation{}, wire.Declare{Conversation: name}, func(w wire.Turn) { told = w.AtMost })
+			if told > maxTurn {
+				t.Errorf("%s: told to wait for %v", name, told)
+			}
+		}
+		if took := time.Since(from); took > maxTurn+4*declareWait+time.Second {
+			t.Errorf("four conversations waited for %v", took)
+		}
+		near.Close()
+		far.Close()
+	})
 }
 
 // Who calls the run off does not wait for a turn.
