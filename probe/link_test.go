@@ -171,3 +171,18 @@ func TestLaptopMark(t *testing.T) {
 		}
 	}
 }
+
+// A server may have another address, but not one of this laptop's own network, nor one that is no host's.
+func TestSecond(t *testing.T) {
+	server := netip.MustParseAddr("198.51.100.10")
+	for text, want := range map[string]bool{
+		"198.51.100.11": true, "192.168.1.1": false, "127.0.0.1": false, "224.0.0.1": false, "255.255.255.255": false, "0.0.0.0": false,
+		"169.254.169.254": false, "2001:db8::1": false, "::ffff:198.51.100.11": false, "203.0.113.2": false,
+	} {
+		p := &Path{Local: netip.MustParseAddr("203.0.113.2")}
+		p.facts.Server = ServerFacts{Address: server, Own: server, Second: netip.MustParseAddr(text)}
+		if _, ok := p.second(); ok != want {
+			t.Errorf("%s: got %v", text, ok)
+		}
+	}
+}

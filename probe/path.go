@@ -94,10 +94,12 @@ func (p *Path) stopped() bool {
 	return p.facts.Stop != nil
 }
 
-// second is the server's other address. One that the server tells of is no use where it does not know its own (F39).
+// second is the server's other address. One that the server tells of is no use where it does not know its own (F39). Nor is one that is not
+// of the same kind as the first: no server of ours tells of such, and this laptop would send its packets into its own network.
 func (p *Path) second() (netip.Addr, bool) {
 	s := p.Circumstances().Server
-	return s.Second, s.Second.IsValid() && s.Own == s.Address
+	a, b := s.Second, s.Address
+	return a, a.IsGlobalUnicast() && s.Own == b && a.Is4() == b.Is4() && a.IsPrivate() == b.IsPrivate() && a.Zone() == "" && a != p.Local
 }
 
 // spend counts a packet, or says that the budget is spent. It is for TCP, which paces itself: each message waits for an answer.
