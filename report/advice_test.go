@@ -53,7 +53,7 @@ func TestAdvice(t *testing.T) {
 		{"dead", "IKE works through this router and internet provider.", "The line was dead once, for 2", broken, []probe.Finding{passed("ike")}},
 		{"ah", "AH cannot work behind a NAT", "Nothing: hardly any VPN uses AH", onLinux(),
 			[]probe.Finding{{Protocol: "ah", Verdict: probe.Altered, Reason: probe.AHThroughNAT}}},
-		{"l2tp", "L2TP/IPsec and IKEv2 VPNs fail here, whatever L2TP without IPsec does.", "Allow UDP port 4500", onLinux(),
+		{"l2tp", "L2TP/IPsec and IKEv2 VPNs fail here, though L2TP without IPsec works.", "Allow UDP port 4500", onLinux(),
 			[]probe.Finding{passed("l2tp"), passed("ike"), portDropped("natt", probe.UDPPortDropped, 4500)}},
 	} {
 		s := said(x.c, x.fs...).Summary
@@ -109,6 +109,66 @@ func TestFirewallAdvice(t *testing.T) {
 			t.Errorf("%s: got %q, want %q in it", x.id, p.Next, x.want)
 		}
 		well(t, x.id, p.Sentence, p.Next)
+	}
+}
+
+// A firewall is to let in what all its victims need, and in the right direction.
+func TestFirewallAdviceForAll(t *testing.T) {
+	dropped := func(v probe.Verdict, r probe.Reason) (fs []probe.Finding) {
+		for _, id := range []string{"ike", "natt", "l2tp"} {
+			f := probe.Finding{Protocol: id, Verdict: v, Reason: r}
+			if r != probe.LaptopFirewall {
+				f = portDropped(id, r, map[string]int{"ike": 500, "natt": 4500, "l2tp": 1701}[id])
+				f.Verdict = v
+			}
+			fs = append(fs, f)
+		}
+		return fs
+	}
+	for _, x := range []struct {
+		fs           []probe.Finding
+		advice, next string
+	}{
+		{dropped(probe.BlockedBack, probe.LaptopDropsAnswers), "Let in UDP from ports 500, 4500 and 1701 in this laptop's firewall.", "Let in UDP from port 500 from"},
+		{dropped(probe.BlockedOut, probe.LaptopFirewall), "Allow IKE, NATT and L2TP in this laptop's firewall or security software.", "Let UDP port 500 to"},
+		{dropped(probe.Inconclusive, probe.ServerFirewall), "Tell the one who runs it to open the server's own firewall for this.", "must let in UDP port 500."},
+	} {
+		r := said(onLinux(), x.fs...)
+		if r.Summary.Advice != x.advice {
+			t.Errorf("got %q, want %q", r.Summary.Advice, x.advice)
+		}
+		if got := r.Protocols[0].Next; !strings.Contains(got, x.next) {
+			t.Errorf("got %q, want %q in it", got, x.next)
+		}
+	}
+	one := said(onLinux(), dropped(probe.BlockedBack, probe.LaptopDropsAnswers)[:1]...).Summary.Advice
+	if want := "Let in UDP from port 500 in this laptop's firewall."; one != want {
+		t.Errorf("got %q, want %q", one, want)
+	}
+}
+
+// NAT-T is no comfort where it is NAT-T that is refused.
+func TestRefusedNATT(t *testing.T) {
+	natt := probe.Finding{Protocol: "natt", Verdict: probe.BlockedOut, Reason: probe.UDPRefused,
+		Because: []probe.Evidence{{Reason: probe.EvPort, Args: map[string]any{"port": 4500}}}}
+	ike := portDropped("ike", probe.UDPRefused, 500)
+	probes := []probe.Probe{udpProbe("ike", "IKE", 500), udpProbe("natt", "NAT-T", 4500)}
+	ps := New(probe.Result{Findings: []probe.Finding{ike, natt}, Circumstances: onLinux()}, probes, Tool{}).Protocols
+	if !strings.Contains(ps[0].Next, "UDP port 4500 (NAT-T) does not work here either.") || strings.Contains(ps[1].Next, "either") {
+		t.Errorf("got %q and %q", ps[0].Next, ps[1].Next)
+	}
+}
+
+// Large packets are sent in the deciding form alone: what is said of the others says so.
+func TestFormsOfFullSize(t *testing.T) {
+	f := probe.Finding{Protocol: "natt", Verdict: probe.Stalled, Reason: probe.FullSizeDropped, Parts: []probe.PartFinding{
+		{Part: "stock", Verdict: probe.Stalled, Reason: probe.FullSizeDropped}, {Part: "other", Verdict: probe.Passed}}}
+	p := said(onLinux(), f).Protocols[0]
+	if got, want := p.Parts[1].Sentence, "Tried with small packets only."; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := p.Diagnosis.Sentence, "small packets get through, and large ones vanish."; !strings.HasSuffix(got, want) {
+		t.Errorf("got %q, want %q in it", got, want)
 	}
 }
 

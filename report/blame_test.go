@@ -219,3 +219,37 @@ func TestNothingToFindOut(t *testing.T) {
 		t.Errorf("got %q, %q", w.Do, w.Next)
 	}
 }
+
+// What to do fits the charge: a provider's NAT has no setting of one's own, and a forwarding is to be removed.
+func TestAdviceFitsTheCharge(t *testing.T) {
+	const cgnat, unlike = "100.64.1.2", "Ask your internet provider for a public IPv4 address of your own"
+	answersRefused := []change{unreturned, refusedAnswer(thePublic, 64, 2)}
+	for _, x := range []struct {
+		name         string
+		p            fake
+		v            probe.Verdict
+		changes      []change
+		worlds       []world
+		advice, next string
+	}{
+		{"a-forwarding", theIKE, probe.BlockedBack, []change{unreturned}, []world{forward("UDP", 500, "192.168.1.77")}, "Remove the forwarding in your router that takes UDP port 500.", "Remove that forwarding"},
+		{"the-providers-nat", theIKE, probe.BlockedBack, answersRefused, []world{routerWAN(cgnat)}, unlike + ".", unlike + ": no setting"},
+		{"a-second-router", theIKE, probe.BlockedBack, answersRefused, []world{routerWAN("10.1.1.1")},
+			"Make a second router a plain modem, or ask for an IPv4 of your own.", "If there are two routers"},
+		{"two-addresses", with(theESP, probe.Change{Field: "source address", Kills: probe.AddressesDiffer}), probe.Altered, nil, nil, unlike + ".",
+			"Ask your internet provider whether you share"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			c := around()
+			o := probe.Observation{Protocol: x.p.info.ID, Parts: x.p.info.Parts, Exchanges: sent(x.p, 6, x.changes...)}
+			for _, w := range x.worlds {
+				w(&o, &c)
+			}
+			f := probe.Judge(x.p, o, c)
+			r := New(probe.Result{Observations: []probe.Observation{o}, Findings: []probe.Finding{f}, Circumstances: c}, []probe.Probe{x.p}, Tool{})
+			if f.Verdict != x.v || r.Summary.Advice != x.advice || !strings.HasPrefix(r.Diagnosis.Next, x.next) {
+				t.Errorf("got %s, %q and %q, want %s, %q and %q", f.Verdict, r.Summary.Advice, r.Diagnosis.Next, x.v, x.advice, x.next)
+			}
+		})
+	}
+}

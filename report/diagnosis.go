@@ -13,7 +13,7 @@ type Culprit string
 const (
 	CulpritLaptop    Culprit = "laptop"
 	CulpritRouter    Culprit = "router"     // the first NAT, as a rule the home router
-	CulpritSecondNAT Culprit = "second-nat" // a NAT behind it: the provider's, or a second router
+	CulpritSecondNAT Culprit = "second-nat" // a NAT beyond it: the provider's, or a second router
 	CulpritISP       Culprit = "isp"        // anyone between the outermost NAT and the server
 	CulpritServer    Culprit = "server"     // its machine, or its provider's firewall
 	CulpritNobody    Culprit = "nobody"     // it cannot work, and nothing is wrong: AH behind a NAT

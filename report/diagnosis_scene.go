@@ -58,6 +58,12 @@ func (s scene) about() args {
 	if r := RouterName(s.c); r != "" {
 		a["router"] = r
 	}
+	if s.nats.Kind == kindCGNAT {
+		a["shared"] = true
+	}
+	if s.f.Reason == probe.FullSizeDropped {
+		a["full_size"] = true
+	}
 	return a
 }
 

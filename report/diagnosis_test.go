@@ -547,7 +547,7 @@ func supported(t *testing.T, d Diagnosis) {
 	}
 	accusation = strings.ToLower(accusation)
 	for c, name := range names {
-		accused := strings.Contains(strings.ReplaceAll(accusation, "a second nat behind your router", "a second nat"), strings.ToLower(name))
+		accused := strings.Contains(strings.ReplaceAll(accusation, "a second nat beyond your router", "a second nat"), strings.ToLower(name))
 		if want := c == d.Culprit || d.Culprit == CulpritUnknown && slices.Contains(d.Suspects, c); accused != want {
 			t.Errorf("%q: accuses %s: %v, want %v (%s, %v)", d.Sentence, c, accused, want, d.Culprit, d.Suspects)
 		}

@@ -63,7 +63,7 @@ var accusations = map[probe.Reason]accusation{
 		return fmt.Sprintf("%s, and %.0f of its %s came to this laptop's network card, but to no program", reached(a), a.count("count"), answers(a))
 	}},
 	laptopRefusesAnswers: {CulpritLaptop, func(a args) string {
-		return reached(a) + ", and it told the server" + byICMP(a) + " that it does not take the " + answers(a)
+		return "it told the server" + byICMP(a) + " that it does not take the " + answers(a) + "; " + reached(a)
 	}},
 	serverDrops: {CulpritServer, func(a args) string {
 		return fmt.Sprintf("%.0f of %s came to the server's network card, but to no program there", a.count("count"), packets(a))
@@ -78,7 +78,7 @@ var accusations = map[probe.Reason]accusation{
 		return someOf(a) + " were refused in the server's name" + byICMP(a) + ", but the server saw none of them, and the refusal crossed no router on its way here"
 	}},
 	refusedByISP: {CulpritISP, func(a args) string {
-		return someOf(a) + " were refused by " + named(a, "from", "somebody") + ", a router out on the internet" + byICMP(a)
+		return someOf(a) + " were refused by " + named(a, "from", "somebody") + ", a router out on the internet," + byICMP(a)
 	}},
 	refusedSomewhere: {CulpritUnknown, func(a args) string {
 		return someOf(a) + " were refused in the name of " + named(a, "from", "somebody") + byICMP(a) + ", and the server saw none of them"
@@ -105,7 +105,7 @@ var accusations = map[probe.Reason]accusation{
 	passedRouter:           {CulpritISP, seenBeyond},
 	passedRouterBeyond:     {CulpritUnknown, seenBeyond},
 	lastIsSecondNAT: {CulpritSecondNAT, func(a args) string {
-		return fmt.Sprintf("%s, but they get as far as %s, which is the last router before it and has no address of the internet towards you", reached(a), named(a, "from", "somebody"))
+		return fmt.Sprintf("%s, but they get as far as %s, the last router before the server, whose address on your side is not a public one: it is a NAT", reached(a), named(a, "from", "somebody"))
 	}},
 	noHelper: {CulpritRouter, func(a args) string {
 		return reachedNoneBack(a) + ", and no device on the way translates PPTP's call numbers (PPTP passthrough)"
@@ -125,7 +125,7 @@ var accusations = map[probe.Reason]accusation{
 		if n := a.count("port"); n > 0 {
 			port = fmt.Sprintf("%s port %.0f", a.text("proto", 10), n)
 		}
-		return fmt.Sprintf("%s, and it has a forwarding of %s, to which they come, to %s", reachedNoneBack(a), port, named(a, "to", "another device"))
+		return fmt.Sprintf("it forwards %s, to which the answers come, to %s; %s", port, named(a, "to", "another device"), noneCameBack(a))
 	}},
 	cloudCannot: {CulpritServer, func(a args) string {
 		return fmt.Sprintf("%s, nor did anyone else's, and it stands at %s, whose network does not carry %s", reached(a), Provider(named(a, "name", "a provider")), carrier(a))
@@ -138,7 +138,7 @@ var accusations = map[probe.Reason]accusation{
 }
 
 func noMapping(a args) string {
-	return reached(a) + ", and it told the server" + byICMP(a) + " that it has no place for the " + answers(a)
+	return "it told the server" + byICMP(a) + " that it has no place for the " + answers(a) + "; " + reached(a)
 }
 
 func leftRouter(a args) string {
@@ -164,12 +164,14 @@ func seenBeyond(a args) string {
 
 // whatIsKnown is all that can be said where nothing tells who did it.
 func whatIsKnown(a args) string {
-	switch probe.Verdict(a.text("verdict", 20)) {
-	case probe.BlockedBack:
-		return reachedNoneBack(a)
-	case probe.Stalled:
+	switch v := probe.Verdict(a.text("verdict", 20)); {
+	case v == probe.BlockedBack:
+		return noneCameBack(a)
+	case v == probe.Stalled && a.yes("full_size"):
+		return "small packets get through, and large ones vanish"
+	case v == probe.Stalled:
 		return "it begins well and then stops, and again on a fresh try"
-	case probe.Altered:
+	case v == probe.Altered:
 		return "what arrives is not what was sent"
 	}
 	return reached(a)
@@ -194,17 +196,20 @@ func howMany(a args, key string) string {
 	if what == "" {
 		what = "packets"
 	}
-	if n := a.count(key); n > 0 {
+	switch n := a.count(key); {
+	case n == 1:
+		return "1 " + strings.Replace(what, "packets", "packet", 1)
+	case n > 0:
 		return thousands(n) + " " + what
 	}
 	return what
 }
 
 func each(a args) string {
-	if a.count("tries") > 0 {
+	if a.count("tries") > 1 {
 		return "all " + packets(a)
 	}
-	return packets(a)
+	return strings.TrimPrefix(packets(a), "1 ")
 }
 
 // reached is "none of 6 ESP packets reached the server".
@@ -227,6 +232,11 @@ func reachedNoneBack(a args) string {
 		return fmt.Sprintf("%s, only %.0f of its %s came back", reached(a), n, answers(a))
 	}
 	return fmt.Sprintf("%s, none of its %s came back", reached(a), answers(a))
+}
+
+// noneCameBack is the same as a whole sentence.
+func noneCameBack(a args) string {
+	return reached(a) + " and" + strings.TrimPrefix(reachedNoneBack(a), reached(a)+",")
 }
 
 func someOf(a args) string {
@@ -252,7 +262,7 @@ func who(c Culprit, router string) string {
 	case CulpritRouter:
 		return yours(router)
 	case CulpritSecondNAT:
-		return "a second NAT behind your router"
+		return "a second NAT beyond your router"
 	case CulpritISP:
 		return "your internet provider"
 	case CulpritServer:
@@ -334,7 +344,7 @@ func either(suspects []Culprit, router string) string {
 	var names []string
 	for i, s := range suspects {
 		if s == CulpritSecondNAT && i > 0 && suspects[i-1] == CulpritRouter {
-			names = append(names, "a second NAT behind it")
+			names = append(names, "a second NAT beyond it")
 			continue
 		}
 		names = append(names, who(s, router))
@@ -353,8 +363,14 @@ func (d Diagnosis) next() string {
 	case CulpritLaptop:
 		return "Look at the firewall or security software of this laptop. The router is not to blame for this."
 	case CulpritRouter:
+		if d.Reason == forwardedElsewhere {
+			return "Remove that forwarding in the settings of " + yours(a.text("router", 40)) + "."
+		}
 		return "Look in the settings of " + yours(a.text("router", 40)) + ", or ask its maker."
 	case CulpritSecondNAT:
+		if a.yes("shared") {
+			return "Ask your internet provider for a public IPv4 address of your own: no setting of yours changes its NAT."
+		}
 		return "If there are two routers in a row, make one of them a plain modem (\"bridge mode\"). If the second NAT is your internet provider's, ask for a public " +
 			"IPv4 address of your own."
 	case CulpritISP:
@@ -365,6 +381,8 @@ func (d Diagnosis) next() string {
 		return "Nothing: use ESP with NAT-T instead."
 	}
 	switch {
+	case d.Reason == twoAddresses:
+		return "Ask your internet provider whether you share a public address with its other customers (CGNAT)."
 	case a.yes("inside"):
 		return "Run it once on the computer itself, outside of the virtual machine or container: if " + title + " works there, its own NAT stops it."
 	case slices.Contains(d.Suspects, CulpritLaptop):

@@ -23,6 +23,7 @@ type facts struct {
 	port      int                // of UDP, at the server; 0 if there is none
 	beside    map[string]outcome // how the run's protocols fared
 	behindNAT bool
+	shared    bool // the second NAT is the provider's own
 	server    netip.Addr
 	os        string
 	literal   string          // the server's address, if the connection string has no name
@@ -104,7 +105,7 @@ func wholeRun(c probe.Circumstances) facts {
 // only is the same without what was counted for one part.
 func (fa facts) only(title string) facts {
 	out := newFacts(title)
-	out.stages, out.beside, out.behindNAT = fa.stages, fa.beside, fa.behindNAT
+	out.stages, out.beside, out.behindNAT, out.shared = fa.stages, fa.beside, fa.behindNAT, fa.shared
 	out.fill["server"] = fa.fill["server"]
 	out.at(float64(fa.port))
 	return out
@@ -129,6 +130,11 @@ func gather(info probe.Info, f probe.Finding, o probe.Observation, s setting) fa
 	}
 	if len(o.Exchanges) > 0 {
 		fa.fill["untried"] = fa.title + " could be tried only in part"
+	}
+	for _, s := range info.Stages {
+		if f.Reason == probe.LaptopFirewall && s.Port != 0 && fa.fill["out"] == fa.title {
+			fa.fill["out"] = fmt.Sprintf("UDP port %d", s.Port)
+		}
 	}
 	if o.Refused != nil {
 		fa.said(map[string]any{"why": o.Refused.Why, "hint": o.Refused.Hint})

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"vpncheck/probe"
 )
@@ -131,7 +132,47 @@ next:
 		out = append(out, group{kind(p.Verdict, p.Reason), []Protocol{p}, w})
 	}
 	slices.SortStableFunc(out, func(a, b group) int { return cmp.Compare(a.rank(), b.rank()) })
+	for i := range out {
+		out[i].letAllIn(s)
+	}
 	return out
+}
+
+// letAllIn names, in what is to be done about a firewall, the packets of all members, and not of the most important one alone.
+func (g *group) letAllIn(s setting) {
+	var first Protocol
+	var all []string
+	for _, p := range g.members {
+		if packets := p.facts(s).fill["packets"]; !slices.Contains(all, packets) {
+			all = append(all, packets)
+		}
+		if rank(p) == g.rank() {
+			first = p
+		}
+	}
+	if rest, ok := strings.CutPrefix(g.words.Do, "let in "+first.facts(s).fill["packets"]+" "); ok {
+		g.words.Do = "let in " + ports(all) + " " + rest
+	}
+	if rest, ok := strings.CutPrefix(g.words.Do, "allow "+first.Name()+" in this laptop"); ok {
+		g.words.Do = "allow " + list(titles(g.members)) + " in this laptop" + rest
+	}
+}
+
+// ports is "UDP from ports 500 and 4500" of "UDP from port 500" and its like, and a plain list of others.
+func ports(packets []string) string {
+	const udp = "UDP from port "
+	var numbers []string
+	for _, p := range packets {
+		number, ok := strings.CutPrefix(p, udp)
+		if !ok {
+			return list(packets)
+		}
+		numbers = append(numbers, number)
+	}
+	if len(numbers) == 1 {
+		return packets[0]
+	}
+	return "UDP from ports " + list(numbers)
 }
 
 func rank(p Protocol) int {
@@ -161,10 +202,12 @@ func (g group) undecided() string {
 // among is the setting of protocols that are part of a report already.
 func among(ps []Protocol, c probe.Circumstances) setting {
 	var fs []probe.Finding
+	var os []probe.Observation
 	for _, p := range ps {
+		os = append(os, p.Observation)
 		fs = append(fs, probe.Finding{Protocol: p.ID, Verdict: p.Verdict, Reason: p.Reason})
 	}
-	return settingOf(c, fs)
+	return settingOf(c, fs, os)
 }
 
 // facts are those of a protocol that is part of a report already.

@@ -92,7 +92,7 @@ func (s setting) l2tpInIPsec() string {
 		return ""
 	}
 	if s.beside["l2tp"] == works {
-		return who + ", whatever L2TP without IPsec does."
+		return who + ", though L2TP without IPsec works."
 	}
 	return who + "."
 }

@@ -11,8 +11,8 @@ import (
 	"vpncheck/probe/witness"
 )
 
-// notes are what is to be said of the run as a whole.
-func notes(c probe.Circumstances, os []probe.Observation) []Note {
+// notes are what is to be said of the run as a whole. The protocols give their names.
+func notes(c probe.Circumstances, os []probe.Observation, ps ...Protocol) []Note {
 	fa := wholeRun(c)
 	var out []Note
 	add := func(r probe.Reason, a args) {
@@ -50,7 +50,7 @@ func notes(c probe.Circumstances, os []probe.Observation) []Note {
 	if a, ok := sixToFour(c); ok {
 		add(probe.EvSixToFour, args{"address": a.String()})
 	}
-	if s := sources(c, os); s != "" {
+	if s := sources(c, os, ps); s != "" {
 		add(probe.EvSources, args{"addresses": s})
 	}
 	if o := c.Server.Others; o != nil && o.Count+o.Running > 0 {

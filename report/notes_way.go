@@ -38,7 +38,7 @@ func sixToFour(c probe.Circumstances) (netip.Addr, bool) {
 const maxSources = 8
 
 // sources says under which public addresses the server saw what; "" if it was always the same.
-func sources(c probe.Circumstances, os []probe.Observation) string {
+func sources(c probe.Circumstances, os []probe.Observation, ps []Protocol) string {
 	var addrs []netip.Addr
 	by := make(map[netip.Addr][]string)
 	saw := func(a netip.Addr, what string) {
@@ -55,7 +55,7 @@ func sources(c probe.Circumstances, os []probe.Observation) string {
 	for _, o := range os {
 		for _, e := range o.Exchanges {
 			if e.From == probe.Client && e.Arrived.State == wire.Seen {
-				saw(e.Arrived.Src.Addr(), strings.ToUpper(Clean(o.Protocol, 20)))
+				saw(e.Arrived.Src.Addr(), called(o.Protocol, ps))
 			}
 		}
 	}
@@ -67,6 +67,16 @@ func sources(c probe.Circumstances, os []probe.Observation) string {
 		out = append(out, a.String()+": "+strings.Join(by[a], ", "))
 	}
 	return strings.Join(out, "; ")
+}
+
+// called is a protocol's name, or, where it has none here, its id.
+func called(id string, ps []Protocol) string {
+	for _, p := range ps {
+		if p.ID == id {
+			return p.Name()
+		}
+	}
+	return strings.ToUpper(Clean(id, 20))
 }
 
 func sayInside(a args, _ facts) string {

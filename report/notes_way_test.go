@@ -37,6 +37,9 @@ func TestNoteSources(t *testing.T) {
 	if got := note(c, same, probe.EvSources); got != "" {
 		t.Errorf("got %q, want nothing: the addresses are the same", got)
 	}
+	if got := called("natt", []Protocol{{ID: "natt", Title: "NAT-T (UDP 4500)"}}); got != "NAT-T" {
+		t.Errorf("got %q, want the title", got)
+	}
 	got := note(c, append(same, cameFrom("esp", "203.0.113.77:0")), probe.EvSources)
 	for _, want := range []string{client + ": the session (TLS), IKE, GRE; 203.0.113.77: ESP"} {
 		if !strings.Contains(got, want) {

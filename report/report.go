@@ -101,7 +101,7 @@ func New(r probe.Result, probes []probe.Probe, tool Tool) Report {
 		Protocols:     make([]Protocol, 0, len(r.Findings)),
 		Circumstances: r.Circumstances,
 	}
-	s := settingOf(r.Circumstances, r.Findings)
+	s := settingOf(r.Circumstances, r.Findings, r.Observations)
 	s.counts = counts(r.Observations)
 	for _, f := range r.Findings {
 		o := observation(r, f.Protocol)
@@ -112,7 +112,7 @@ func New(r probe.Result, probes []probe.Probe, tool Tool) Report {
 	if n := findNATs(r.Circumstances, r.Observations, reasonsOf(r.Findings)...); n.Kind != "" {
 		out.NATs = &n
 	}
-	out.Notes = notes(r.Circumstances, r.Observations)
+	out.Notes = notes(r.Circumstances, r.Observations, out.Protocols...)
 	out.Summary = summarise(out.Protocols, r.Circumstances)
 	out.Summary.Advice = wait(out.Protocols, out.Diagnosis, out.Summary.Advice)
 	return out
@@ -186,6 +186,9 @@ func parts(f probe.Finding, o probe.Observation, fa facts) []Part {
 			pf.Reason = "" // what looks like a block is none
 		}
 		part.Sentence = capital(explain(pf.Verdict, pf.Reason, fa.only(part.Title)).Short) + "."
+		if f.Reason == probe.FullSizeDropped && kind(pf.Verdict, pf.Reason) == works {
+			part.Sentence = "Tried with small packets only." // large ones are sent in the deciding form alone
+		}
 		out = append(out, part)
 	}
 	return out

@@ -15,10 +15,12 @@ type setting struct {
 	asked         map[string]bool    // those that were tried
 	told          map[string]bool    // what would allow a thing is told once, not with each protocol
 	counts        bool               // the router's counter did count a train of this run
+	shared        bool               // the second NAT is the provider's own
 }
 
-func settingOf(c probe.Circumstances, fs []probe.Finding) setting {
+func settingOf(c probe.Circumstances, fs []probe.Finding, os []probe.Observation) setting {
 	s := setting{circumstances: c, beside: make(map[string]outcome), asked: make(map[string]bool), told: make(map[string]bool)}
+	s.shared = findNATs(c, os, reasonsOf(fs)...).Kind == kindCGNAT
 	for _, f := range fs {
 		s.beside[f.Protocol] = kind(f.Verdict, f.Reason)
 		s.asked[f.Protocol] = f.Verdict != probe.Untested
@@ -48,7 +50,7 @@ func (s setting) tell(f probe.Finding, o probe.Observation) {
 // in puts facts into their setting.
 func (fa *facts) in(s setting) {
 	fa.beside, fa.told = s.beside, s.told
-	fa.behindNAT = s.nat() == isNAT
+	fa.behindNAT, fa.shared = s.nat() == isNAT, s.shared
 	fa.circumstances(s.circumstances)
 	fa.fill["natt"], fa.fill["via4500"] = fa.natt(), fa.viaNATT()
 	fa.letIn()

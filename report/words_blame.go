@@ -97,13 +97,26 @@ var elsewhere = map[Culprit]Words{
 	},
 }
 
+// sharedNAT is what to do about a provider's own NAT: there is no second router to set.
+var sharedNAT = Words{
+	Do: "ask your internet provider for a public IPv4 address of your own",
+	Next: "Ask your internet provider for a public IPv4 address of your own: no setting of yours changes its NAT. Or use a VPN of another kind, such " +
+		"as {instead}.",
+}
+
 // fit replaces advice about the router where somebody else did it.
 func (w Words) fit(r probe.Reason, fa facts) Words {
 	other, ok := elsewhere[fa.blame]
+	if fa.blame == CulpritSecondNAT && fa.shared {
+		other = sharedNAT
+	}
 	switch {
 	case fa.charge == cloudCannot:
 		return w.over(Words{Do: "use a test server at another provider: this one's network cannot",
 			Next: "Use a test server at another hosting provider: this one's network does not carry {title}, whatever its firewall says. Your router is not to blame."})
+	case fa.charge == forwardedElsewhere && fa.port != 0:
+		return w.over(Words{Do: "remove the forwarding in your router that takes {port}",
+			Next: "Remove the forwarding in your router that takes {port} to another device, restart the router, and run the check again."})
 	case !ok || slices.Contains(ownAdvice, r):
 		return w
 	}

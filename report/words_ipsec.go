@@ -74,6 +74,9 @@ func (fa facts) natt() string {
 
 // viaNATT says the same to those whose VPN begins on UDP port 500.
 func (fa facts) viaNATT() string {
+	if fa.title == "NAT-T" {
+		return ""
+	}
 	switch fa.beside["natt"] {
 	case works:
 		return " NAT-T (UDP port 4500) gets through here: a VPN client that can begin on that port works even so."

@@ -18,20 +18,20 @@ var udpWords = map[probe.Reason]Words{
 		Short: "something looks into packets to {port} and drops these",
 		Sentence: "{title} does not reach the server on {port}{tries}, while random data of the same size to the same port does. So the port is open, " +
 			"and something on the way looks into the packets and drops those of {title} (deep packet inspection, DPI).",
-		Do:   "use a VPN over TCP port 443 (SSTP, OpenVPN), or ask who runs the network",
+		Do:   "use a VPN over TCP 443 (SSTP, OpenVPN), or ask those who run the network",
 		Next: inspectedNext,
 	},
 	probe.UDPContentBackDropped: {
 		Short: "something looks into answers from {port} and drops these",
 		Sentence: "{title} reaches the server on {port}, and its answers do not come back{tries}, while random data of the same size from the same port " +
 			"does. So the port is open, and something on the way looks into the packets and drops those of {title} (deep packet inspection, DPI).",
-		Do:   "use a VPN over TCP port 443 (SSTP, OpenVPN), or ask who runs the network",
+		Do:   "use a VPN over TCP 443 (SSTP, OpenVPN), or ask those who run the network",
 		Next: inspectedNext,
 	},
 	probe.UDPRefused: {
 		Short: "{port} is refused on the way",
 		Sentence: "{title} packets to {port} were refused by an ICMP message{tries}. The server stood ready and got none of them, so something " +
-			"on the way refuses in its name: {who}.{use}",
+			"on the way refuses them: {who}.{use}",
 		Do:   "look in your router for a VPN server or a rule that holds {port}",
 		Next: "Look in your router for a VPN server of its own and for a firewall rule about {port}, and switch off what holds it.{ifnone}{via4500}",
 	},
@@ -64,7 +64,7 @@ var udpWords = map[probe.Reason]Words{
 
 // inspectedNext is what helps where packets are dropped for what is in them: no setting about a port.
 const inspectedNext = "No setting about a port helps against this. Use a VPN that looks like ordinary web traffic, such as SSTP or OpenVPN over TCP port " +
-	"443, or ask who runs the network whether VPNs are allowed: a company, a hotel, a school, the internet provider.{inspects}"
+	"443, or ask those who run the network whether VPNs are allowed: a company, a hotel, a school, the internet provider.{inspects}"
 
 // A port's own words: what the port is for, and what to do where it is blocked.
 var portWords = map[int]struct {
@@ -136,6 +136,9 @@ func (w Words) better(r probe.Reason, fa facts) Words {
 		w.Do = "nothing: AH cannot work behind a NAT anyway"
 		w.Next = "Nothing: AH cannot work behind a NAT anyway, and hardly any VPN uses it."
 		return w
+	case r == probe.SecondNATNoHelper && fa.shared:
+		w = w.over(Words{Do: sharedNAT.Do, Next: "See that \"PPTP passthrough\" is on in your router. If it is, your internet provider's NAT lacks it: ask for a " +
+			"public IPv4 address of your own, or use a VPN type that needs no help from a NAT: {instead}."})
 	case r == probe.NoAddress && fa.literal != "":
 		w = w.over(literalWords(fa.literal))
 	}

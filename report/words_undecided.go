@@ -9,8 +9,8 @@ var undecidedWords = map[probe.Reason]Words{
 		Sentence: "{stuck} does not reach the server{tries}. But neither has anyone else's in the last 24 hours, so the fault may as well lie with " +
 			"the server's own firewall or its hosting provider.",
 		Do: "run vpncheck once from another network, then here again",
-		Next: "Run vpncheck against the same server from another internet connection. If {title} arrives from there, run it here again. If it " +
-			"arrives from nowhere, its firewall or its hosting provider must be told to let it in.",
+		Next: "Run vpncheck against the same server from another internet connection. What arrives from there is not stopped at the server: " +
+			"then run it here again. What arrives from nowhere must be let in by the server's firewall and its hosting provider.",
 	},
 	probe.ServerBlind: {
 		Short:    "the server could not see what arrived",
@@ -48,12 +48,12 @@ var undecidedWords = map[probe.Reason]Words{
 		Next: "Run the check again. If it stays so, send this report to the one who runs the test server.",
 	},
 	probe.ServerFirewall: {
-		Short: "the server's own firewall drops it",
+		Short: "the server's own firewall drops the packets",
 		Sentence: "{title} packets reach the server's network card{tries}, but no program on the server gets them: the server's own firewall drops " +
 			"them. The network up to there lets them through.",
-		Do: "let in {packets} in the server's own firewall",
+		Do: "tell the one who runs it to open the server's own firewall for this",
 		Next: "Send this report to the one who runs the test server: the firewall on the machine itself (ufw, firewalld, nftables, or its reverse-path " +
-			"filter) must let in {packets}. The router is not to blame for this.",
+			"filter) must let in {out}. The router is not to blame for this.",
 	},
 	probe.SessionLost: {
 		Short:    "the connection to the test server was lost",

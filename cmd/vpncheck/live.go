@@ -84,13 +84,17 @@ func (l *live) release() {
 // end says that the report counts, if the run ended early or the report says something else than the lines did.
 func (l *live) end(r report.Report, early bool) {
 	l.release()
+	changed := false
 	for _, p := range r.Protocols {
 		if v, ok := l.verdicts[p.ID]; ok && v != p.Verdict {
-			early = true
+			changed = true
 		}
 	}
-	if early && l.said {
+	switch {
+	case early && l.said:
 		fmt.Fprintln(l.w, "The run ended early: the report below counts, not these lines.")
+	case changed:
+		fmt.Fprintln(l.w, "What was seen afterwards changed a verdict: the report below counts, not these lines.")
 	}
 }
 

@@ -41,10 +41,12 @@ func TestLive(t *testing.T) {
 	if gre < 0 || ah < gre || strings.Contains(got[ah:], "\x1b") || !strings.Contains(got[:ah], "\x1b") || strings.Contains(got, "early") {
 		t.Errorf("got %q, want GRE first, in colours, and AH last, without", got)
 	}
-	for _, got := range []string{show(true, probe.Passed), show(false, probe.Inconclusive)} {
-		if !strings.HasSuffix(got, "The run ended early: the report below counts, not these lines.\n") {
-			t.Errorf("got %q, want that the report counts", got)
-		}
+	if got, want := show(true, probe.Inconclusive), "The run ended early: the report below counts, not these lines.\n"; !strings.HasSuffix(got, want) {
+		t.Errorf("got %q, want %q at its end", got, want)
+	}
+	if got, want := show(false, probe.Inconclusive), "What was seen afterwards changed a verdict: the report below counts, not these lines.\n"; !strings.HasSuffix(got, want) ||
+		strings.Contains(got, "early") {
+		t.Errorf("got %q, want %q at its end", got, want)
 	}
 }
 

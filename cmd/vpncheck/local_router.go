@@ -57,7 +57,7 @@ func modelName(r witness.Router) string {
 	return model
 }
 
-// outside says what the router's outer address tells: a NAT behind it, or none.
+// outside says what the router's outer address tells: a NAT beyond it, or none.
 func outside(wan netip.Addr) string {
 	wan = wan.Unmap()
 	text := wan.String() + ", "
@@ -65,7 +65,7 @@ func outside(wan netip.Addr) string {
 	case sharedSpace.Contains(wan):
 		return text + "an address of a provider's own NAT (CGNAT): your packets pass a second NAT, which no setting of your router changes"
 	case wan.IsPrivate() || wan.IsLinkLocalUnicast():
-		return text + "a private address: a second router stands behind yours (double NAT), and VPN passthrough must be on in both"
+		return text + "a private address: a second router stands beyond yours (double NAT), and VPN passthrough must be on in both"
 	case !wan.IsGlobalUnicast():
 		return text + "which is no address on the internet: your router seems to have no connection"
 	}

@@ -8,6 +8,7 @@ var glossary = []struct{ word, called, means string }{
 	{"NAT-T", "NAT-T", "IPsec inside UDP port 4500, for networks with NAT"},
 	{"ESP", "ESP", "what carries IPsec's data"},
 	{"AH", "AH", "IPsec's signature alone"},
+	{"NAT", "a NAT", "a device that lets several others share one address, as home routers do"},
 	{"SPI", "the SPI", "the number that marks an IPsec connection"},
 	{"hop", "a hop", "one router on the way"},
 }

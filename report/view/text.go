@@ -176,7 +176,7 @@ func (p *page) parts(x report.Protocol, o Options) {
 	p.para(2, 2, "Its forms:", "")
 	for _, part := range x.Parts {
 		text := fmt.Sprintf("%s [%s].", words(part.Verdict, part.Reason), part.Verdict)
-		if part.Verdict != probe.Passed && part.Reason != x.Reason && !report.Expected(part.Verdict, part.Reason) {
+		if (part.Verdict != probe.Passed || x.Reason == probe.FullSizeDropped) && part.Reason != x.Reason && !report.Expected(part.Verdict, part.Reason) {
 			text += " " + part.Sentence
 		}
 		p.para(4, 2, part.Title+":", text)

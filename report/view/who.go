@@ -33,7 +33,11 @@ func (p *page) who(x report.Protocol, r report.Report, o Options) {
 		p.para(2, 2, "Who:", d.Who()+".", color.Bold)
 		return
 	}
-	p.para(2, 2, "Who:", d.Sentence+" "+tag(d), color.Bold)
+	text := d.Sentence
+	if o.Verbose {
+		text += " " + tag(d)
+	}
+	p.para(2, 2, "Who:", text, color.Bold)
 }
 
 func tag(d *report.Diagnosis) string { return fmt.Sprintf("[%s, %s]", d.Culprit, d.Confidence) }

@@ -37,6 +37,17 @@ func TestDiagnosisOfTomorrow(t *testing.T) {
 	}
 }
 
+// The words of the file format are for those who ask for everything.
+func TestWhoInPlainWords(t *testing.T) {
+	r := fixture(worlds["no-helper"])
+	r.Diagnosis = nil
+	for verbose, want := range map[bool]bool{false: false, true: true} {
+		if text := render(t, r, Options{Verbose: verbose}); strings.Contains(text, "[router, likely]") != want || !strings.Contains(text, "Who: Most likely your router stops PPTP") {
+			t.Errorf("verbose %t: got:\n%s", verbose, text)
+		}
+	}
+}
+
 // A remark that holds for several protocols is told once.
 func TestRemarkOnce(t *testing.T) {
 	r := fixture(ipsecWorlds["seven"])
