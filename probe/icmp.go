@@ -148,16 +148,16 @@ func from(s wire.Sighting, a netip.Addr) wire.Sighting {
 	return s
 }
 
-// came files an ICMP error that reached the server under the exchange whose answer it quotes, and else under the newest answer of that
-// carrier (F25).
+// came files an ICMP error that reached the server under the exchange whose answer it quotes, and where the quote cannot be read, under the newest
+// answer of that carrier. One that quotes another packet is about none of ours: anybody who forges the client's address can send it.
 func (l *link) came(m wire.Came) {
 	i := m.ICMP
 	i.Quote = i.Quote[:min(len(i.Quote), maxQuote)]
+	i.From = i.From.WithZone("")
 	best := fit{}
 	if q, err := wire.ParseICMPQuote(i.Quote); err == nil {
 		best = l.best(func(e *Exchange) int { return quotes(q, e.answer()) })
-	}
-	if c := l.talk(m.Conversation); best.c == nil && c != nil {
+	} else if c := l.talk(m.Conversation); c != nil {
 		best = c.best(func(e *Exchange) int { return truth(c.carrier(*e) == m.Carrier && e.answer().State == wire.Seen) })
 	}
 	if best.c == nil {

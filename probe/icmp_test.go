@@ -293,7 +293,7 @@ func TestICMPAtServer(t *testing.T) {
 	}{
 		{"quoted", quoteOf(answer(1), 8).Append(nil)[8:], "esp/0", 0},
 		{"damaged-quote", []byte{0x45}, "esp/0", 1},
-		{"another-packet", quoteOf(answer(0xffffff), 8).Append(nil)[8:], "esp/0", 1},
+		{"another-packet", quoteOf(answer(0xffffff), 8).Append(nil)[8:], "esp/0", -1},
 		{"unknown-conversation", []byte{0x45}, "esp/9", -1},
 		{"another-carrier", []byte{0x45}, "esp/0", -1},
 	} {
