@@ -84,14 +84,14 @@ func (r Report) WriteJSON(w io.Writer) error {
 	if err := enc.Encode(r); err != nil {
 		return fmt.Errorf("writing a report: %w", err)
 	}
-	if _, err := w.Write(printable(buf.Bytes())); err != nil {
+	if _, err := w.Write(Printable(buf.Bytes())); err != nil {
 		return fmt.Errorf("writing a report: %w", err)
 	}
 	return nil
 }
 
-// printable escapes what does not print in valid JSON, where it can stand only inside strings.
-func printable(text []byte) []byte {
+// Printable escapes what does not print in valid JSON, where it can stand only inside strings.
+func Printable(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for _, c := range string(text) {
 		switch {

@@ -135,7 +135,7 @@ func (l *live) clear() {
 
 // events writes a run's events as JSON lines.
 type events struct {
-	enc   *json.Encoder
+	w     io.Writer
 	close func() error
 	err   error // the first one
 }
@@ -146,21 +146,25 @@ func openEvents(name string, out io.Writer) (*events, error) {
 	case "":
 		return nil, nil
 	case "-":
-		return &events{enc: json.NewEncoder(out), close: func() error { return nil }}, nil
+		return &events{w: out, close: func() error { return nil }}, nil
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, wrongUsage("choose a file that you may write, or - for standard output", "--events: %w", err)
 	}
 	giveBack(f)
-	return &events{enc: json.NewEncoder(f), close: f.Close}, nil
+	return &events{w: f, close: f.Close}, nil
 }
 
 func (e *events) on(ev probe.Event) {
 	if e == nil || e.err != nil {
 		return
 	}
-	e.err = e.enc.Encode(ev)
+	line, err := json.Marshal(ev)
+	if err == nil {
+		_, err = e.w.Write(append(report.Printable(line), '\n')) // standard output may be a terminal
+	}
+	e.err = err
 }
 
 func (e *events) end() error {

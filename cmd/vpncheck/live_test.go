@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
+	"unicode"
 
 	"vpncheck/probe"
 	"vpncheck/report"
@@ -59,5 +61,30 @@ func TestLiveProve(t *testing.T) {
 	l.on(probe.Event{Kind: "done"})
 	if out.Len() > 0 || l.said {
 		t.Errorf("got %q, want nothing", out.String())
+	}
+}
+
+// Events may go to a terminal, and hold what others sent.
+func TestEventsPrintable(t *testing.T) {
+	var out strings.Builder
+	why := "\u009b31m\u202e\x1b[2J\n"
+	ev := &events{w: &out, close: func() error { return nil }}
+	for range 2 {
+		ev.on(probe.Event{Kind: "verdict", Finding: &probe.Finding{Because: []probe.Evidence{{Reason: probe.EvWhy, Args: map[string]any{"why": why}}}}})
+	}
+	if err := ev.end(); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(out.String()) {
+		var e probe.Event
+		if err := json.Unmarshal([]byte(line), &e); err != nil || e.Finding.Because[0].Args["why"] != why {
+			t.Errorf("got %v, %v", e, err)
+		}
+		if line = strings.TrimSuffix(line, "\n"); strings.ContainsFunc(line, func(c rune) bool { return !unicode.IsPrint(c) }) {
+			t.Errorf("%q does not print", line)
+		}
+	}
+	if n := strings.Count(out.String(), "\n"); n != 2 {
+		t.Errorf("%d lines, want 2", n)
 	}
 }
