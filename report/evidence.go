@@ -244,7 +244,7 @@ func silent(why string) string {
 	case "unproved-source":
 		return ", because it came from an address that had not shown that it receives"
 	case "server-firewall":
-		return ", because the server's own firewall dropped it: its network card had it, and no program got it"
+		return ", because the server's own firewall dropped what its network card had: no program got it"
 	case "call-id":
 		return ", because its call number was not that of a live call"
 	}

@@ -41,7 +41,7 @@ var networkWords = map[probe.Reason]Words{
 	},
 	probe.TCPRefused: {
 		Short: "the connection is refused on the way",
-		Sentence: "Each try to open the {title} connection (TCP port 1723) was refused by an ICMP message{tries}. The server stood ready and got " +
+		Sentence: "The tries to open the {title} connection (TCP port 1723) were refused by an ICMP message{tries}. The server stood ready and got " +
 			"none of them: {who} forbids the connection.",
 		Do:   "allow PPTP (TCP port 1723) in your router's firewall",
 		Next: "Look in your router for a setting that blocks PPTP or TCP port 1723: firewall, parental control, \"VPN passthrough\".{ifnone}",

@@ -94,7 +94,7 @@ func (l *live) end(r report.Report, early bool) {
 	case early && l.said:
 		fmt.Fprintln(l.w, "The run ended early: the report below counts, not these lines.")
 	case changed:
-		fmt.Fprintln(l.w, "What was seen afterwards changed a verdict: the report below counts, not these lines.")
+		fmt.Fprintln(l.w, "Afterwards a verdict changed: the report below counts, not these lines.")
 	}
 }
 

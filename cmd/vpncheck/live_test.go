@@ -46,7 +46,7 @@ func TestLive(t *testing.T) {
 	if got, want := show(true, probe.Inconclusive), "The run ended early: the report below counts, not these lines.\n"; !strings.HasSuffix(got, want) {
 		t.Errorf("got %q, want %q at its end", got, want)
 	}
-	if got, want := show(false, probe.Inconclusive), "What was seen afterwards changed a verdict: the report below counts, not these lines.\n"; !strings.HasSuffix(got, want) ||
+	if got, want := show(false, probe.Inconclusive), "Afterwards a verdict changed: the report below counts, not these lines.\n"; !strings.HasSuffix(got, want) ||
 		strings.Contains(got, "early") {
 		t.Errorf("got %q, want %q at its end", got, want)
 	}

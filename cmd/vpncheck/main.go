@@ -55,6 +55,8 @@ packets were changed on the way, who stopped it, and what to do.
 	root.SetVersionTemplate("vpncheck {{.Version}}\n")
 	root.SetFlagErrorFunc(wrongFlag)
 	root.AddCommand(newRun(), newServe(), newReport(), newDemo())
+	narrow(root)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages |", ".FlagUsagesWrapped 80 |"))
 	return root
 }
 

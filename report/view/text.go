@@ -218,8 +218,8 @@ func (p *page) foot(r report.Report) {
 	}
 	if !r.Started.IsZero() {
 		add("%s", r.Started.UTC().Format("2 January 2006 15:04:05 UTC"))
-		if d := r.Ended.Sub(r.Started); d > 0 {
-			add("took %s", d.Round(100*time.Millisecond))
+		if d := r.Ended.Sub(r.Started).Round(100 * time.Millisecond); d > 0 {
+			add("took %s", d)
 		}
 	}
 	add("%s %s", r.Tool.Name, r.Tool.Version)
