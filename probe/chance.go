@@ -15,7 +15,7 @@ const (
 
 	// Where the line loses much, more tries are needed for that: closer together, and for longer.
 	lossyEvery = 300 * time.Millisecond
-	lossyTime  = 9 * time.Second
+	lossyTime  = 11 * time.Second // but where more than a third is lost: a run must end some time
 	earlyDoubt = 4
 )
 

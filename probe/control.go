@@ -199,6 +199,12 @@ func (c Control) lossy() bool {
 	return lost >= 2 && lost*20 > sent
 }
 
+// hopeless says that more than a third of the round trips are lost: asking for longer would help some, and take everybody's time.
+func (c Control) hopeless() bool {
+	sent, lost := c.tally(c.leg(), time.Time{}, time.Time{})
+	return lost*3 > sent
+}
+
 // burst is how long the leg stays silent once it loses a beat, on average, if its losses come in bursts: in runs half as long again as
 // chance alone would make them. Zero means that each loss stands for itself. Tries closer together than a burst share one fate.
 func (c Control) burst(leg []Beat) time.Duration {

@@ -87,7 +87,7 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 		if far := began.Add(farTries * c.path.Wait()); far.After(until) {
 			until = far // there must be time for enough tries that are all waited for
 		}
-		if now := time.Now(); !now.Before(until) && (!lossy || !now.Before(began.Add(lossyTime))) {
+		if now := time.Now(); !now.Before(until) && (!lossy || !now.Before(began.Add(lossyTime)) || c.path.heart.Control().hopeless()) {
 			return
 		}
 		asked := time.Now()
