@@ -17,6 +17,8 @@ const (
 	lossyEvery = 300 * time.Millisecond
 	lossyTime  = 11 * time.Second // but where more than a third is lost: a run must end some time
 	earlyDoubt = 4
+
+	hopelessTime = 7 * time.Second // of questions without any answer, where more than a third is lost
 )
 
 // fisher is the one-sided exact test of Fisher: the chance that all of tries get lost, when the control lost `lost` of `sent` in the same

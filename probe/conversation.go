@@ -62,10 +62,10 @@ func linkError(err error) string {
 	return err.Error()
 }
 
-// patience is how long the server may take to answer on the side channel: longer where the line loses much. TCP repeats what is lost, each
+// patience is how long the server may take to answer on the side channel: longer where the line loses anything, if not most. TCP repeats what is lost, each
 // time after twice as long.
 func (p *Path) patience(usual time.Duration) time.Duration {
-	if p.lossy() {
+	if c := p.heart.Control(); (c.loses() || len(c.Outages()) > 0) && !c.hopeless() {
 		return max(usual, 5*time.Second)
 	}
 	return usual

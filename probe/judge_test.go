@@ -22,6 +22,7 @@ import (
 //	k killed         came back, changed so that a client fails
 //	d damaged        arrived damaged, was not answered
 //	? blind          sent; the session ended before the server could tell
+//	v vague          came back; the session ended before the server could tell how it had arrived
 //	e EPERM          the laptop's kernel refused to send
 //	r refused        refused in the server's name
 //	| the next try is on a new flow
@@ -69,6 +70,8 @@ func drawnTry(c rune, flow, n int, at time.Time) Exchange {
 		e.Arrived, e.Replied, e.Returned, e.Silent = seen(99), wire.NotSeen(), wire.NotSeen(), "token"
 	case '?':
 		e.Arrived, e.Replied, e.Returned = wire.CannotSee("gone"), wire.CannotSee("gone"), wire.NotSeen()
+	case 'v':
+		e.Arrived, e.Replied = wire.CannotSee("gone"), wire.CannotSee("gone")
 	case 'e':
 		e.Sent = wire.NotSeen()
 		e.Sent.At = at
@@ -191,6 +194,9 @@ func TestJudge(t *testing.T) {
 		}, BlockedOut, NoArrival},
 		{"our-own-silence-is-no-stop", "pppppp,s,s,s,s,s,s|pppppp,s,s,s,s,s,s", nil, Inconclusive, TooLossy},
 		{"blind", "?,?,?,?,?,?", nil, Inconclusive, ServerBlind},
+		{"came-back-and-nobody-knows-how-it-arrived", "vvvvvvvvvvvv", nil, Inconclusive, ServerBlind},
+		{"a-few-were-seen-damaged-and-the-rest-not-at-all", "kkvvvvvvvvvvvv", nil, Inconclusive, ServerBlind},
+		{"enough-were-seen", "pppvvvvvvvvv", nil, Passed, ""},
 		{"session-lost", "?,?,?,?,?,?", func(c *Circumstances) { c.Stop = &Stop{Reason: SessionLost} }, Inconclusive, SessionLost},
 		{"interrupted", "ppp", func(c *Circumstances) { c.Stop = &Stop{Reason: Interrupted} }, Inconclusive, Interrupted},
 		{"interrupted-after-the-end", "pppppppppppp", func(c *Circumstances) { c.Stop = &Stop{Reason: Interrupted} }, Passed, ""},

@@ -87,7 +87,11 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 		if far := began.Add(farTries * c.path.Wait()); far.After(until) {
 			until = far // there must be time for enough tries that are all waited for
 		}
-		if now := time.Now(); !now.Before(until) && (!lossy || !now.Before(began.Add(lossyTime)) || c.path.heart.Control().hopeless()) {
+		hopeless := lossy && c.path.heart.Control().hopeless()
+		if hopeless && answered == 0 && time.Since(began) > max(hopelessTime, farTries*c.path.Wait()) {
+			return
+		}
+		if now := time.Now(); !now.Before(until) && (!lossy || !now.Before(began.Add(lossyTime)) || hopeless) {
 			return
 		}
 		asked := time.Now()

@@ -66,6 +66,9 @@ func (s scale) decide(tries []try) weight {
 		case stopped == 1:
 			return weight{verdict: Inconclusive, reason: StoppedOnce, because: because}
 		}
+		if w, blind := s.unwitnessed(tries); blind {
+			return w
+		}
 		w := weight{verdict: Passed, because: s.lossy(tries)}
 		if s.impostor() {
 			w.because = append(w.because, s.strangerEvidence()...) // the server's own answers came, too
@@ -197,6 +200,21 @@ func (s scale) roundAfterRound(tries []try) bool {
 		}
 	}
 	return false
+}
+
+// unwitnessed says that the answers came, and that the server could not tell how the questions had arrived: a change that kills a real
+// client would have gone unseen.
+func (s scale) unwitnessed(tries []try) (weight, bool) {
+	good := filter(tries, try.good)
+	blind := filter(good, func(t try) bool { return t.e.Arrived.State == wire.Blind })
+	if s.stage.Rounds <= 1 || len(good)-len(blind) >= min(3, s.rounds()) {
+		return weight{}, false
+	}
+	w := weight{verdict: Inconclusive, reason: ServerBlind, because: []Evidence{{Reason: EvWhy, Args: map[string]any{"why": blind[0].e.Arrived.Why}}}}
+	if s.c.Stop != nil {
+		w.reason = s.c.Stop.Reason
+	}
+	return w, true
 }
 
 // flows parts the tries by their flow, in order.
