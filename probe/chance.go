@@ -17,6 +17,7 @@ const (
 	lossyEvery = 300 * time.Millisecond
 	lossyTime  = 11 * time.Second // but where more than a third is lost: a run must end some time
 	earlyDoubt = 4
+	chanceRun  = 0.02 // below this, losses in a row are an outage
 
 	hopelessTime = 7 * time.Second // of questions without any answer, where more than a third is lost
 )

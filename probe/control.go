@@ -3,6 +3,7 @@ package probe
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -75,17 +76,36 @@ func (c Control) late() time.Duration { return 250*time.Millisecond + 3*c.RTT() 
 // lost says whether a beat counts as silence.
 func (c Control) lost(b Beat) bool { return b.RTT == 0 || b.RTT > c.late() }
 
-// Outages returns the times in which both legs were silent for two beats or more. Where UDP is filtered as a whole only TLS tells.
+// Outages returns the times in which both legs were silent for two beats or more, or more than chance makes of a line that loses much. Where UDP is filtered as a whole only TLS tells.
 func (c Control) Outages() []Outage {
-	silent := c.silences(c.TLS)
+	silent := c.silences(c.TLS, 2)
 	if !c.UDPFiltered() && len(c.UDP) > 0 {
-		silent = intersect(silent, c.silences(c.UDP))
+		silent = intersect(silent, c.silences(c.UDP, c.inARow()))
 	}
 	return silent
 }
 
-// silences returns the runs of two or more lost beats of a leg, each from the last answered beat before it to the first after it.
-func (c Control) silences(leg []Beat) []Outage {
+// inARow is how many beats of UDP in a row are not lost by chance alone: two, and more where the line loses much, which is no outage. Loss is
+// reckoned by how often one begins, so that an outage hardly counts: of beats each lost with chance q, q times as many begin to be lost as
+// are answered.
+func (c Control) inARow() int {
+	var begun, answered int
+	for i, b := range c.UDP {
+		switch {
+		case !c.lost(b):
+			answered++
+		case i == 0 || !c.lost(c.UDP[i-1]):
+			begun++
+		}
+	}
+	if begun == 0 || answered <= begun {
+		return 2
+	}
+	return max(2, int(math.Ceil(math.Log(chanceRun)/math.Log(float64(begun)/float64(answered)))))
+}
+
+// silences returns the runs of so many or more lost beats of a leg, each from the last answered beat before it to the first after it.
+func (c Control) silences(leg []Beat, least int) []Outage {
 	var out []Outage
 	for i := 0; i < len(leg); {
 		if !c.lost(leg[i]) {
@@ -96,7 +116,7 @@ func (c Control) silences(leg []Beat) []Outage {
 		for j < len(leg) && c.lost(leg[j]) {
 			j++
 		}
-		if j-i >= 2 {
+		if j-i >= least {
 			o := Outage{From: c.Started.Add(leg[i].At - c.Every), To: c.Started.Add(leg[j-1].At + c.Every)}
 			if j < len(leg) {
 				o.To = c.Started.Add(leg[j].At)

@@ -37,6 +37,7 @@ func TestOutages(t *testing.T) {
 		{"udp-alone-is-no-outage", "...xxxxx..", "..........", ""},
 		{"tls-alone-is-no-outage", "..........", "...lllll..", ""},
 		{"the-common-part-counts", "..xxxx....", "....llll..", "600ms-1.2s"},
+		{"losses-in-a-row-are-no-outage-where-many-are-lost", "..x.xx..x..xxx..x..x.xx.x..xxxxxx...", "..l.ll..l..lll..l..l.ll.l..llllll...", "5.2s-6.6s"},
 		{"udp-filtered-leaves-it-to-tls", "xxxxxxxxxxxxxxx", ".....llll......", "800ms-1.8s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
