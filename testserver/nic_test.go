@@ -33,6 +33,13 @@ func (c *client) cardOf() *card {
 	return &l.card
 }
 
+// count is how many packets wait for their delivery, and how many are known.
+func (c *card) count() (waiting, known int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.waiting), len(c.known)
+}
+
 // What the machine's own firewall drops is told, is not answered, proves nothing, costs nothing and is told once.
 func TestServerFirewall(t *testing.T) {
 	behindFirewall(t, isGRE, func(w *world) {
@@ -128,7 +135,7 @@ func TestNICForgedSYNs(t *testing.T) {
 		c := w.open(w.laptop, wire.CarrierGRE, wire.CarrierPPTP)
 		c.emitGRE()
 		c.saw()
-		known := len(c.cardOf().known)
+		_, known := c.cardOf().count()
 		for n := range 2 * nicKnown {
 			b := make([]byte, 20)
 			binary.BigEndian.PutUint32(b[4:], uint32(n))
@@ -138,8 +145,8 @@ func TestNICForgedSYNs(t *testing.T) {
 			w.srv.host.deliveredSYN(wire.CarrierPPTP, syn)
 			w.srv.host.incoming(syn)
 		}
-		if k := c.cardOf(); len(k.known) != known || len(k.waiting) != 0 || known == 0 {
-			t.Errorf("%d packets are known and %d wait, want %d and none", len(k.known), len(k.waiting), known)
+		if waiting, now := c.cardOf().count(); now != known || waiting != 0 || known == 0 {
+			t.Errorf("%d packets are known and %d wait, want %d and none", now, waiting, known)
 		}
 	})
 }
@@ -197,8 +204,8 @@ func TestNICFlood(t *testing.T) {
 			w.emit(own, to, []byte{0, 0, 8, 0, 1, 2, 3, 4})
 		}
 		synctest.Wait()
-		if k := c.cardOf(); len(k.waiting)+len(k.known) != 0 {
-			t.Errorf("%d packets are kept of strangers", len(k.waiting)+len(k.known))
+		if waiting, known := c.cardOf().count(); waiting+known != 0 {
+			t.Errorf("%d packets are kept of strangers", waiting+known)
 		}
 		for range 500 {
 			w.emit(stranger, to, tunnelPacket(wire.GRE{}, wire.Tag{Token: c.token(wire.CarrierGRE)}, make([]byte, 8000)))
@@ -207,8 +214,8 @@ func TestNICFlood(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if k := c.cardOf(); len(k.waiting) != nicWaiting {
-			t.Errorf("%d packets wait, want %d", len(k.waiting), nicWaiting)
+		if waiting, _ := c.cardOf().count(); waiting != nicWaiting {
+			t.Errorf("%d packets wait, want %d", waiting, nicWaiting)
 		}
 		for range nicWaiting {
 			if s := c.saw(); len(s.Arrived.Bytes) > nicOctets {

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -68,8 +69,9 @@ func TestManyOwners(t *testing.T) {
 
 // A session and the administrator are told, and of what comes later as well.
 func TestOwnersTold(t *testing.T) {
-	now := map[wire.Carrier][]string{wire.CarrierGRE: {"kernel module ip_gre"}}
-	inWorld(t, func(_ *world, c *Config) { c.Owners = func() map[wire.Carrier][]string { return now } }, func(w *world) {
+	var now atomic.Pointer[map[wire.Carrier][]string]
+	now.Store(&map[wire.Carrier][]string{wire.CarrierGRE: {"kernel module ip_gre"}})
+	inWorld(t, func(_ *world, c *Config) { c.Owners = func() map[wire.Carrier][]string { return *now.Load() } }, func(w *world) {
 		told := func() (out []string) {
 			for _, s := range append(w.open(w.laptop).session.Carriers, w.srv.Status().Carriers[3].CarrierState) {
 				if s.Carrier == wire.CarrierGRE {
@@ -83,7 +85,7 @@ func TestOwnersTold(t *testing.T) {
 		if got := told(); len(got) != 2 {
 			t.Errorf("got %q, want both told", got)
 		}
-		now = nil
+		now.Store(new(map[wire.Carrier][]string))
 		time.Sleep(ownersEvery + time.Minute)
 		if got := told(); len(got) != 0 {
 			t.Errorf("got %q, want none any more", got)

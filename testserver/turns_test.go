@@ -156,7 +156,10 @@ func TestTurnsForget(t *testing.T) {
 		synctest.Wait()
 		a.finish("talk")
 		b.quiet()
-		if n := len(w.srv.host.turns.at); n != 0 {
+		turns := &w.srv.host.turns
+		turns.mu.Lock()
+		defer turns.mu.Unlock()
+		if n := len(turns.at); n != 0 {
 			t.Errorf("%d queues are kept", n)
 		}
 	})

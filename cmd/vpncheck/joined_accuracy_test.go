@@ -272,7 +272,7 @@ func (l badLine) play(t *testing.T, seed uint64, m *confusion) {
 		w.begin()
 		p := probe.Open(j.Context(), probe.Config{Net: j.other, Host: j.cs.Host, Access: j.cs.Access, Pin: j.cs.Pin, Build: "test", Prove: true})
 		probe.Run(j.Context(), p, allProbes(), nil)
-		j.fake.Lag = w.lag
+		j.fake.SetLag(w.lag)
 		m.add(seed, b, j.run(j.Context(), j.laptop))
 	})
 }

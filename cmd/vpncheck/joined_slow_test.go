@@ -37,14 +37,14 @@ func (f farPath) join(t *testing.T, router middlebox, run func(j *joined)) {
 		return out
 	}, func(j *joined) {
 		j.prove()
-		j.fake.Delay = 300 * time.Millisecond
-		j.fake.Lag = func(p sock.FakePacket) time.Duration {
+		j.fake.SetDelay(300 * time.Millisecond)
+		j.fake.SetLag(func(p sock.FakePacket) time.Duration {
 			lag := time.Duration(roll() * float64(f.jitter))
 			if p.Proto != 6 && crosses(p) && roll() < f.late {
 				lag += lateBy
 			}
 			return lag
-		}
+		})
 		run(j)
 	})
 }

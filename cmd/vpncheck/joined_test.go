@@ -313,7 +313,7 @@ func TestJoinedSecrets(t *testing.T) {
 // A slow line is not a lossy one, and a line by satellite is slow.
 func TestJoinedSlow(t *testing.T) {
 	join(t, nat(always), func(j *joined) {
-		j.fake.Delay = 300 * time.Millisecond // a round trip of 600 ms
+		j.fake.SetDelay(300 * time.Millisecond) // a round trip of 600 ms
 		j.want(j.run(j.Context(), j.laptop), map[string]string{"pptp": "passed", "gre": "passed"})
 	})
 }

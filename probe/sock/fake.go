@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -39,11 +40,8 @@ type Fake struct {
 	// Stream, if set, edits each write on a TCP connection between two hosts, as an ALG does: calls come one at a time, nil swallows
 	// the octets, and b is Stream's own.
 	Stream func(b []byte, toServer bool) []byte
-	// Delay is the time one way.
+	// Delay is the time one way; SetDelay changes it while packets are under way.
 	Delay time.Duration
-	// Lag, if set, is the further time that a packet takes which arrives, or a write on a TCP connection (its Payload then is what was written):
-	// packets may overtake each other, octets of a connection do not. Calls may come at once.
-	Lag func(FakePacket) time.Duration
 	// Hops is how much TTL a packet loses; one that has no more is dropped.
 	Hops uint8
 	// Expired, if set, is called for a packet, as it left, whose TTL ends at a router on the way, the first being hop 1. It returns the
@@ -55,6 +53,8 @@ type Fake struct {
 
 	wire   sync.Mutex // one packet at a time
 	stream sync.Mutex
+	slower atomic.Int64 // SetDelay's, if it was called
+	late   atomic.Pointer[func(FakePacket) time.Duration]
 
 	mu    sync.Mutex // what follows, and all hosts
 	hosts map[netip.Addr]*FakeHost
@@ -323,12 +323,25 @@ func (p FakePacket) timeExceeded(router netip.Addr, octets int) FakePacket {
 	}
 }
 
-// lag is what Lag says.
-func (f *Fake) lag(p FakePacket) time.Duration {
-	if f.Lag == nil {
-		return 0
+// SetDelay makes the time one way another one from now on.
+func (f *Fake) SetDelay(d time.Duration) { f.slower.Store(int64(d)) }
+
+func (f *Fake) delay() time.Duration {
+	if d := f.slower.Load(); d != 0 {
+		return time.Duration(d)
 	}
-	return f.Lag(p)
+	return f.Delay
+}
+
+// SetLag sets the further time that a packet takes which arrives, or a write on a TCP connection (its Payload then is what was written):
+// packets may overtake each other, octets of a connection do not. Calls of lag may come at once. It may be set while packets are under way.
+func (f *Fake) SetLag(lag func(FakePacket) time.Duration) { f.late.Store(&lag) }
+
+func (f *Fake) lag(p FakePacket) time.Duration {
+	if lag := f.late.Load(); lag != nil {
+		return (*lag)(p)
+	}
+	return 0
 }
 
 func (p FakePacket) clone() FakePacket {

@@ -89,7 +89,7 @@ func takes(local, dst netip.Addr) bool {
 
 // deliver hands an arrived packet to every socket that takes it.
 func (h *FakeHost) deliver(p FakePacket) {
-	due := time.Now().Add(h.net.Delay + h.net.lag(p))
+	due := time.Now().Add(h.net.delay() + h.net.lag(p))
 	h.net.mu.Lock()
 	defer h.net.mu.Unlock()
 	let := h.lets(p)

@@ -90,7 +90,7 @@ func (h *FakeHost) dial(ctx context.Context, local, remote netip.AddrPort, ttl u
 		if err := h.transmit(&p, connect); err != nil {
 			return nil, err
 		}
-		after := 2 * h.net.Delay
+		after := 2 * h.net.delay()
 		if client == nil && answer == nil {
 			after = again
 		}
@@ -136,7 +136,7 @@ func (h *FakeHost) accept(p, q FakePacket) (*fakeTCP, error) {
 	self := p.Src.Addr() == q.Dst.Addr() || slices.Contains(h.addrs, p.Src.Addr())
 	client := &fakeTCP{net: f, in: down, out: up, local: p.Src, remote: p.Dst, toServer: true, self: self}
 	server := &fakeTCP{net: f, in: up, out: down, local: q.Dst, remote: q.Src, self: self}
-	if !h.listeners[i].queue.offer(server, 1, time.Now().Add(f.Delay)) {
+	if !h.listeners[i].queue.offer(server, 1, time.Now().Add(f.delay())) {
 		return nil, nil
 	}
 	f.flows[client], f.flows[server] = true, true
@@ -285,7 +285,7 @@ func (c *fakeTCP) Write(b []byte) (int, error) {
 	if !c.self {
 		lag = c.net.lag(FakePacket{Proto: protoTCP, Src: c.local, Dst: c.remote, Payload: edited})
 	}
-	if err := c.out.put(edited, len(edited), c.net.Delay+lag); err != nil {
+	if err := c.out.put(edited, len(edited), c.net.delay()+lag); err != nil {
 		return 0, c.failed("write", err)
 	}
 	return len(b), nil

@@ -268,9 +268,12 @@ func TestRouter(t *testing.T) {
 			if diff := cmp.Diff(tt.want, got, sameAddr); diff != "" {
 				t.Error(diff)
 			}
+			tt.igd.mu.Lock()
+			targets := slices.Clone(tt.igd.targets)
+			tt.igd.mu.Unlock()
 			for _, target := range searches {
-				if !slices.Contains(tt.igd.targets, target) {
-					t.Errorf("it was not searched for as %s, but as %q", target, tt.igd.targets)
+				if !slices.Contains(targets, target) {
+					t.Errorf("it was not searched for as %s, but as %q", target, targets)
 				}
 			}
 		})
@@ -535,7 +538,9 @@ func TestRouterEndlessForwards(t *testing.T) {
 		t.Parallel()
 		f := &fakeIGD{}
 		f.post = tableOf(f, func(int) string { return one })
-		got := f.start(t).Router(t.Context())
+		a := f.start(t)
+		a.waits.forwards, a.waits.whole = 20*time.Second, 30*time.Second // only the number is to end it
+		got := a.Router(t.Context())
 		if len(got.Forwards) != maxForwards || got.ForwardsWhy != "only the router's first 64 forwards were read" || !got.Counts {
 			t.Errorf("got %d forwards, %q", len(got.Forwards), got.ForwardsWhy)
 		}
