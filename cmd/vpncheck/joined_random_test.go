@@ -200,7 +200,7 @@ func TestJoinedRandomOutage(t *testing.T) {
 				}
 				j.want(r, map[string]string{"ike": "blocked-out udp-port-dropped", "natt": "passed", "l2tp": "passed", "esp": "passed",
 					"pptp": "passed", "gre": "passed"})
-				if took := r.Ended.Sub(r.Started); took > 15*time.Second {
+				if took := r.Ended.Sub(r.Started); took > 20*time.Second { // the line is dead for good, and nobody can know
 					t.Errorf("it took %v", took)
 				}
 				text, err := json.Marshal(r)
