@@ -19,7 +19,7 @@ const (
 func hopsOf(o Observation, control bool) []Hop {
 	var hops []Hop
 	for _, e := range o.Exchanges {
-		if e.Stage != stageHop || e.Sent.State != wire.Seen || e.Sent.TTL == nil {
+		if e.Stage != StageHop || e.Sent.State != wire.Seen || e.Sent.TTL == nil {
 			continue
 		}
 		ttl := int(*e.Sent.TTL)
@@ -51,7 +51,7 @@ func (w *witnesses) hopRound(ctx context.Context) {
 	for ttl := 1; ttl <= maxHop; ttl++ {
 		for _, t := range w.tracings() {
 			if wantsHop(hopsOf(t.c.snapshot(), t.control), ttl) && w.inTime(0) {
-				t.say(ctx, stageHop, uint8(ttl))
+				t.say(ctx, StageHop, uint8(ttl))
 			}
 		}
 	}

@@ -193,7 +193,7 @@ func TestTimeExceededIsSure(t *testing.T) {
 	hop := func(n int, ttl uint8, id uint16) Exchange {
 		s := sentPacket(wire.IPProtoGRE, 0, id, make([]byte, 80))
 		s.TTL = &ttl
-		return Exchange{ID: fmt.Sprintf("gre/%d", n), From: Client, Stage: stageHop, Sent: s}
+		return Exchange{ID: fmt.Sprintf("gre/%d", n), From: Client, Stage: StageHop, Sent: s}
 	}
 	for _, c := range []struct {
 		name string
@@ -238,11 +238,11 @@ func TestHopsOf(t *testing.T) {
 		return e
 	}
 	exceeded := wire.ICMPSighting{Type: wire.ICMPTimeExceeded}
-	unsent := hop(1, stageHop, false)
+	unsent := hop(1, StageHop, false)
 	unsent.Sent.State = wire.Absent
 	got := hopsOf(Observation{Exchanges: []Exchange{
-		hop(2, stageHop, false, wire.ICMPSighting{Type: wire.ICMPTimeExceeded, Code: 1}, wire.ICMPSighting{Type: wire.ICMPUnreachable, Code: 13}),
-		hop(1, stageHop, false, exceeded), hop(1, stageTrain, false, exceeded), unsent, hop(3, stageHop, true), hop(2, stageHop, false),
+		hop(2, StageHop, false, wire.ICMPSighting{Type: wire.ICMPTimeExceeded, Code: 1}, wire.ICMPSighting{Type: wire.ICMPUnreachable, Code: 13}),
+		hop(1, StageHop, false, exceeded), hop(1, StageTrain, false, exceeded), unsent, hop(3, StageHop, true), hop(2, StageHop, false),
 	}}, true)
 	want := []Hop{
 		{TTL: 1, Control: true, Asked: 1, Answers: []wire.ICMPSighting{exceeded}}, {TTL: 2, Control: true, Asked: 2}, {TTL: 3, Control: true, Asked: 1, Arrived: 1},

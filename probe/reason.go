@@ -114,10 +114,10 @@ const (
 	EvLater     Reason = "later-rounds" // args: stage: further rounds, which a client behind NAT would not hold here, failed
 	UDPFiltered Reason = "udp-filtered"
 	OutageSeen  Reason = "outage"
-	LossSeen    Reason = "loss" // args: lost, sent
+	LossSeen    Reason = "loss" // args: lost, sent, others: packets of what is no UDP, of which none was lost
 	NoNAT       Reason = "no-nat"
 	BehindNAT   Reason = "nat"         // args: local, public
-	EvICMP      Reason = "icmp"        // args: from, type, code, count, at: "client" or "server", forged (bool)
+	EvICMP      Reason = "icmp"        // args: from, type, code, count, at: "client" or "server", forged (bool), ttl: as it arrived, where all have the same
 	EvHop       Reason = "hop"         // args: ttl, from, answers, asked: routers beyond the first that answered for this protocol
 	EvTrain     Reason = "train"       // args: sent, counted, arrived, way
 	EvForward   Reason = "forward"     // args: proto, port, to: the router sends what comes for that port elsewhere (F32)

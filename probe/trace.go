@@ -29,8 +29,8 @@ type Trace struct {
 
 // Stages of a witness's exchanges, which are in no observation.
 const (
-	stageHop   = "hop"
-	stageTrain = "train"
+	StageHop   = "hop"
+	StageTrain = "train"
 )
 
 // A tracing is one protocol's packets for the witnesses, under way.

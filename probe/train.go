@@ -106,7 +106,7 @@ func beyond(idles []idle, of func(witness.Counters) uint32, before, after witnes
 // counts is what came of a train's packets.
 func (t *Train) counts(o Observation) {
 	for _, e := range o.Exchanges {
-		if e.Stage != stageTrain {
+		if e.Stage != StageTrain {
 			continue
 		}
 		t.Sent += truth(e.Sent.State == wire.Seen)
@@ -148,7 +148,7 @@ func (w *witnesses) settling() time.Duration {
 func (w *witnesses) train(ctx context.Context, s *suspect) bool {
 	s.train, w.fresh = &Train{Began: time.Now()}, false
 	for range trainLength {
-		s.say(ctx, stageTrain, 0)
+		s.say(ctx, StageTrain, 0)
 	}
 	if !sleep(ctx, w.settling()) {
 		return false

@@ -53,7 +53,7 @@ func TestAdvice(t *testing.T) {
 		{"dead", "IKE works through this router and internet provider.", "The line was dead once, for 2", broken, []probe.Finding{passed("ike")}},
 		{"ah", "AH cannot work behind a NAT", "Nothing: hardly any VPN uses AH", onLinux(),
 			[]probe.Finding{{Protocol: "ah", Verdict: probe.Altered, Reason: probe.AHThroughNAT}}},
-		{"l2tp", "L2TP/IPsec and IKEv2 VPNs fail here, though L2TP without IPsec works.", "Allow UDP port 4500", onLinux(),
+		{"l2tp", "L2TP/IPsec and IKEv2 VPNs fail here, though L2TP without IPsec works.", "Look for UDP port 4500", onLinux(),
 			[]probe.Finding{passed("l2tp"), passed("ike"), portDropped("natt", probe.UDPPortDropped, 4500)}},
 	} {
 		s := said(x.c, x.fs...).Summary
@@ -178,6 +178,8 @@ func TestPlain(t *testing.T) {
 		{"reading: unexpected EOF", "the connection was closed"},
 		{"read tcp 192.0.2.1:5->192.0.2.2:443: connection reset by peer", "connection reset by peer"},
 		{"read tcp 192.0.2.1:5->192.0.2.2:443: i/o timeout", "no answer came in time"},
+		{"dial tcp 192.0.2.2:8443: operation was canceled", "it was no longer waited for"},
+		{"context canceled", "it was no longer waited for"},
 		{"opening UDP port 500: permission denied", "opening UDP port 500: permission denied"},
 		{"", ""},
 	} {

@@ -232,7 +232,10 @@ func TestAdviceFitsTheCharge(t *testing.T) {
 		worlds       []world
 		advice, next string
 	}{
-		{"a-forwarding", theIKE, probe.BlockedBack, []change{unreturned}, []world{forward("UDP", 500, "192.168.1.77")}, "Remove the forwarding in your router that takes UDP port 500.", "Remove that forwarding"},
+		{"a-forwarding", theIKE, probe.BlockedBack, []change{unreturned}, []world{forward("UDP", 500, "192.168.1.77")}, "Remove the forwarding in your router that takes UDP port 500.", "Remove the forwarding in your router"},
+		{"several-forwardings", theIKE, probe.BlockedBack, []change{unreturned}, []world{forward("UDP", 500, "192.168.1.77"), forward("UDP", 4500, "192.168.1.77"),
+			forward("UDP", 1701, "192.168.1.77"), forward("TCP", 1723, "192.168.1.77"), forward("UDP", 500, "192.168.1.78")},
+			"Remove the forwarding in your router that takes UDP ports 500, 4500 and 1701 and TCP port 1723.", "Remove the forwarding in your router"},
 		{"the-providers-nat", theIKE, probe.BlockedBack, answersRefused, []world{routerWAN(cgnat)}, unlike + ".", unlike + ": no setting"},
 		{"a-second-router", theIKE, probe.BlockedBack, answersRefused, []world{routerWAN("10.1.1.1")},
 			"Make a second router a plain modem, or ask for an IPv4 of your own.", "If there are two routers"},

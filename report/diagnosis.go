@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"vpncheck/probe"
 )
@@ -83,6 +84,17 @@ func (s scene) diagnosis(ch charge) *Diagnosis {
 		d.Evidence = append(d.Evidence, Note{e.Reason, e.Args, evidence(e.Reason, e.Args, fa), e.Exchanges})
 	}
 	return d
+}
+
+// follow gives a diagnosis the protocol's own next step, which is more to the point than what is to be done about its culprit in general. What
+// is to be left as it is is no step.
+func (d *Diagnosis) follow(next string) {
+	if d == nil || next == "" || strings.HasPrefix(next, "Nothing") {
+		return
+	}
+	if d.Culprit == CulpritRouter || d.Culprit == CulpritISP || d.Culprit == CulpritServer {
+		d.Next = next
+	}
 }
 
 // diagnoseRun is the diagnosis of the failed protocol that matters most, in the order of importance (headline.go): what fails comes before what

@@ -54,16 +54,12 @@ func laptopRefused(s scene) (charge, bool) {
 }
 
 func laptopDropped(s scene) (charge, bool) {
-	n := 0
-	for _, e := range s.tries {
-		if e.AtNIC != nil && e.Returned.State != wire.Seen {
-			n++
-		}
-	}
+	dropped := ids(s.tries, func(e probe.Exchange) bool { return e.AtNIC != nil && e.Returned.State != wire.Seen })
+	n := len(dropped)
 	if s.f.Reason != probe.LaptopDropsAnswers {
 		return charge{}, false
 	}
-	seen := probe.Evidence{Reason: probe.EvAtNIC, Args: map[string]any{"count": n, "tries": len(s.tries)}}
+	seen := probe.Evidence{Reason: probe.EvAtNIC, Args: map[string]any{"count": n, "tries": len(s.tries)}, Exchanges: dropped}
 	return charge{reason: laptopDrops, confidence: Certain, args: args{"count": n}, evidence: []probe.Evidence{seen}}, true
 }
 
@@ -71,13 +67,9 @@ func serverDropped(s scene) (charge, bool) {
 	if s.f.Reason != probe.ServerFirewall {
 		return charge{}, false
 	}
-	n := 0
-	for _, e := range s.tries {
-		if e.Silent == wire.SilentFirewall {
-			n++
-		}
-	}
-	seen := probe.Evidence{Reason: probe.EvSilent, Args: map[string]any{"why": wire.SilentFirewall, "count": n}}
+	silent := ids(s.tries, func(e probe.Exchange) bool { return e.Silent == wire.SilentFirewall })
+	n := len(silent)
+	seen := probe.Evidence{Reason: probe.EvSilent, Args: map[string]any{"why": wire.SilentFirewall, "count": n}, Exchanges: silent}
 	return charge{reason: serverDrops, confidence: Certain, args: args{"count": n}, evidence: append([]probe.Evidence{seen}, s.owners()...)}, true
 }
 
@@ -119,9 +111,11 @@ func untranslated(s scene) (charge, bool) {
 // refusedOut: who refuses is told by the sender's address, as far as its TTL does not show it to be forged (T17). The server's own refusals come
 // with packets that its network card saw, and those are serverDropped's.
 func refusedOut(s scene) (charge, bool) {
-	list, asked := refusals(s.tries, atClient), len(s.tries)
-	if alike := s.sameStage(); len(list) < few {
-		list, asked = refusals(alike, atClient), len(alike) // routers tell one refusal a second, and the others are of other forms
+	asked := s.tries
+	list := refusals(asked, atClient)
+	if len(list) < few {
+		asked = s.sameStage()
+		list = refusals(asked, atClient) // routers tell one refusal a second, and the others are of other forms
 	}
 	if len(list) < few || !s.nothingArrived() {
 		return charge{}, false
@@ -132,8 +126,8 @@ func refusedOut(s scene) (charge, bool) {
 	}
 	crossedNone := s.ttlTells() && !slices.ContainsFunc(list, func(i wire.ICMPSighting) bool { return !nothingCrossed(i.TTL) })
 	isServer := from == s.c.Server.Address.Unmap()
-	ch := charge{args: args{"from": from.String(), "count": len(list), "tries": asked, "says": icmpSays(int(list[0].Type), int(list[0].Code))}}
-	ch.evidence = []probe.Evidence{icmpNote(list, "client", isServer && crossedNone)}
+	ch := charge{args: args{"from": from.String(), "count": len(list), "tries": len(asked), "says": icmpSays(int(list[0].Type), int(list[0].Code))}}
+	ch.evidence = []probe.Evidence{icmpNote(list, asked, atClient, "client", isServer && crossedNone)}
 	switch {
 	case from == s.nats.Local:
 		ch.reason, ch.confidence = refusedByLaptop, Certain
@@ -174,7 +168,7 @@ func refusedBack(s scene) (charge, bool) {
 	from := list[0].From.Unmap()
 	place, known := s.place(list)
 	ch := charge{args: args{"from": from.String(), "count": len(list), "says": icmpSays(int(list[0].Type), int(list[0].Code))}}
-	ch.evidence = []probe.Evidence{icmpNote(list, "server", false)}
+	ch.evidence = []probe.Evidence{icmpNote(list, s.tries, atServer, "server", false)}
 	atNIC := slices.ContainsFunc(s.tries, func(e probe.Exchange) bool { return e.AtNIC != nil })
 	switch {
 	case slices.ContainsFunc(list, func(i wire.ICMPSighting) bool { return i.From.Unmap() != from }):
@@ -254,7 +248,10 @@ func answeredByAnother(s scene) (charge, bool) {
 func counted(s scene) (charge, bool) {
 	t := trainOf(s.o)
 	note := func(way string, sent, counted, arrived int) []probe.Evidence {
-		return []probe.Evidence{{Reason: probe.EvTrain, Args: map[string]any{"way": way, "sent": sent, "counted": max(0, counted), "arrived": arrived}}}
+		return []probe.Evidence{{Reason: probe.EvTrain, Args: map[string]any{"way": way, "sent": sent, "counted": max(0, counted), "arrived": arrived},
+			Exchanges: ids(s.o.Exchanges, func(e probe.Exchange) bool {
+				return e.Stage == probe.StageTrain && e.Sent.State == wire.Seen && (way == probe.WayOut || e.Replied.State == wire.Seen)
+			})}}
 	}
 	ch := charge{confidence: Likely}
 	switch {
@@ -306,7 +303,10 @@ func crossedRouter(s scene) (charge, bool) {
 	}
 	from := far.Answers[0].From.Unmap()
 	ch := charge{reason: passedRouter, confidence: Likely, args: args{"ttl": far.TTL, "from": from.String()}}
-	ch.evidence = []probe.Evidence{{Reason: probe.EvHop, Args: map[string]any{"ttl": far.TTL, "from": from.String(), "answers": len(far.Answers), "asked": far.Asked}}}
+	ch.evidence = []probe.Evidence{{Reason: probe.EvHop, Args: map[string]any{"ttl": far.TTL, "from": from.String(), "answers": len(far.Answers), "asked": far.Asked},
+		Exchanges: ids(s.o.Exchanges, func(e probe.Exchange) bool {
+			return e.Stage == probe.StageHop && e.Sent.State == wire.Seen && e.Sent.TTL != nil && int(*e.Sent.TTL) == far.TTL
+		})}}
 	if inner(from) && s.nats.second() && s.last(far.TTL) && s.f.Reason != probe.ServerUnproven {
 		ch.reason, ch.evidence = lastIsSecondNAT, append(ch.evidence, s.nats.note())
 		return ch, true

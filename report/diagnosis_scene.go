@@ -94,12 +94,21 @@ func (s scene) suspects(all ...Culprit) []Culprit {
 		if s.f.Verdict == probe.BlockedBack && !s.card() {
 			all = slices.Insert(all, 0, CulpritLaptop)
 		}
+		if s.f.Reason == probe.TCP1723Dropped && !s.left() {
+			all = slices.Insert(all, 0, CulpritLaptop)
+		}
 	}
 	at := slices.Index(all, CulpritISP)
 	if s.nats.second() && at >= 0 && !slices.Contains(all, CulpritSecondNAT) {
 		all = slices.Insert(slices.Clone(all), at, CulpritSecondNAT)
 	}
 	return all
+}
+
+// left says that packets of the protocol were seen beyond the laptop: a router answered some. A firewall that drops the first packet of a TCP
+// connection tells nobody, not even who sends it (F21).
+func (s scene) left() bool {
+	return slices.ContainsFunc(s.o.Hops, func(h probe.Hop) bool { return !h.Control && (len(h.Answers) > 0 || h.Arrived > 0) })
 }
 
 // card says that an answer that came as far as the laptop's network card would have been seen there.
@@ -200,10 +209,26 @@ func (s scene) sameStage() (out []probe.Exchange) {
 	return out
 }
 
-func icmpNote(list []wire.ICMPSighting, at string, forged bool) probe.Evidence {
-	return probe.Evidence{Reason: probe.EvICMP, Args: map[string]any{
+// icmpNote tells of the errors that one end heard about some of the exchanges. Their TTL is told where all have the same, and it is known.
+func icmpNote(list []wire.ICMPSighting, about []probe.Exchange, of func(probe.Exchange) []wire.ICMPSighting, at string, forged bool) probe.Evidence {
+	a := map[string]any{
 		"from": list[0].From.Unmap().String(), "type": int(list[0].Type), "code": int(list[0].Code), "count": len(list), "at": at, "forged": forged,
-	}}
+	}
+	ttl := list[0].TTL
+	if ttl > 0 && !slices.ContainsFunc(list, func(i wire.ICMPSighting) bool { return i.TTL != ttl }) {
+		a["ttl"] = int(ttl)
+	}
+	return probe.Evidence{Reason: probe.EvICMP, Args: a, Exchanges: ids(about, func(e probe.Exchange) bool { return len(unreachable(of(e))) > 0 })}
+}
+
+// ids are those of the exchanges that a piece of evidence was counted from.
+func ids(es []probe.Exchange, counted func(probe.Exchange) bool) (out []string) {
+	for _, e := range es {
+		if counted(e) {
+			out = append(out, e.ID)
+		}
+	}
+	return out
 }
 
 // A share is how much of a train a counter counted.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"time"
 
 	"vpncheck/probe"
@@ -38,12 +39,22 @@ func wait(ps []Protocol, did *Diagnosis, advice string) string {
 	if did != nil && (did.Culprit == CulpritLaptop || did.Culprit == CulpritServer) {
 		return advice
 	}
-	for _, p := range ps {
-		for _, n := range p.Because {
-			if n.Reason == probe.EvTooEarly {
-				return "Restart the router or wait ten minutes, and run the check again: a setting was changed just now."
-			}
-		}
+	if !anyTooEarly(ps) {
+		return advice
 	}
-	return advice
+	return "Restart the router or wait ten minutes, and run the check again: a setting was changed just now."
+}
+
+// tooSoon says in the headline's first sentence what wait says in the advice.
+func tooSoon(ps []Protocol, did *Diagnosis, headline string) string {
+	if did != nil && (did.Culprit == CulpritLaptop || did.Culprit == CulpritServer) || !anyTooEarly(ps) {
+		return headline
+	}
+	return "Too early to trust, a setting of the router was changed just now: " + headline
+}
+
+func anyTooEarly(ps []Protocol) bool {
+	return slices.ContainsFunc(ps, func(p Protocol) bool {
+		return slices.ContainsFunc(p.Because, func(n Note) bool { return n.Reason == probe.EvTooEarly })
+	})
 }

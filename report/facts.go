@@ -31,6 +31,7 @@ type facts struct {
 	blame     Culprit         // who did it; empty where nobody asked
 	charge    probe.Reason    // and why
 	router    string          // the router's name, if it is known
+	laptop    bool            // it is among the suspects
 	others    bool            // another laptop may hold the place in the router
 }
 
@@ -65,10 +66,11 @@ type facts struct {
 //	who     "your router or your internet provider", or, where it is known, who did it; Who begins a sentence
 //	ifnone  a sentence on what to do if the router has no such setting
 //	inspects two sentences on how to find who inspects packets, or empty
+//	forwarded "UDP ports 500 and 4500", the VPN ports that the router forwards elsewhere, or empty
 //	whose   a sentence on how to tell router and provider apart, or empty
 var placeholders = []string{"title", "untried", "while", "decided", "stuck", "gre", "tries", "server", "why", "hint", "vpn", "change", "after",
 	"silent", "from", "local", "portal", "port", "use", "phone", "natt", "via4500", "other", "instead", "nonipsec", "an", "packets", "rule", "open", "out",
-	"who", "Who", "ifnone", "whose", "inspects"}
+	"who", "Who", "ifnone", "whose", "inspects", "forwarded"}
 
 func newFacts(title string) facts {
 	fa := facts{title: title, fill: make(map[string]string), blind: make(map[string]bool)}
@@ -155,6 +157,7 @@ func (fa *facts) circumstances(c probe.Circumstances) {
 	case c.Server.Address.IsValid():
 		fa.fill["server"] = c.Server.Address.String()
 	}
+	fa.fill["forwarded"] = forwardedPorts(c)
 	fa.server, fa.os = c.Server.Address.Unmap(), c.Laptop.OS
 	if c.Laptop.Local.IsValid() {
 		fa.fill["local"] = c.Laptop.Local.String()

@@ -137,8 +137,11 @@ func TestTooEarly(t *testing.T) {
 	if !strings.HasPrefix(r.Summary.Advice, "Restart the router or wait ten minutes") {
 		t.Errorf("got advice %q", r.Summary.Advice)
 	}
-	if a := report1(theESP, sent(theESP, 6, unsent), c).Summary.Advice; !strings.Contains(a, "this laptop") {
-		t.Errorf("got advice %q, and it was the laptop", a)
+	if first, _, _ := strings.Cut(r.Summary.Headline, "."); !strings.HasPrefix(first, "Too early to trust, ") || !strings.Contains(first, "ESP works through this router") {
+		t.Errorf("got headline %q", r.Summary.Headline)
+	}
+	if s := report1(theESP, sent(theESP, 6, unsent), c).Summary; !strings.Contains(s.Advice, "this laptop") || strings.Contains(s.Headline, "Too early") {
+		t.Errorf("got %q and advice %q, and it was the laptop", s.Headline, s.Advice)
 	}
 	if len(p.Remarks) != 1 || !strings.Contains(p.Remarks[0], "less than 4 minutes ago") || !strings.Contains(p.Remarks[0], "ten minutes (600 seconds)") {
 		t.Errorf("got remarks %q", p.Remarks)

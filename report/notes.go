@@ -3,11 +3,13 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"vpncheck/probe"
+	"vpncheck/probe/wire"
 	"vpncheck/probe/witness"
 )
 
@@ -71,7 +73,11 @@ func notes(c probe.Circumstances, os []probe.Observation, ps ...Protocol) []Note
 		add(probe.OutageSeen, args{"count": len(outages), "seconds": math.Round(sum.Seconds()*10) / 10})
 	}
 	if sent, lost := loss(c.Control); lost > 0 && !c.Control.UDPFiltered() {
-		add(probe.LossSeen, args{"lost": lost, "sent": sent})
+		a := args{"lost": lost, "sent": sent}
+		if others := lostNoneBeside(os, sent, lost); others > 0 {
+			a["others"] = others
+		}
+		add(probe.LossSeen, a)
 	}
 	return out
 }
@@ -93,6 +99,36 @@ func forwards(c probe.Circumstances) (out []witness.Forward) {
 	return out
 }
 
+// forwardedPorts names all ports that are to be taken out of the router's forwardings: "UDP ports 500 and 4500", "every port".
+func forwardedPorts(c probe.Circumstances) string {
+	var udp, tcp []string
+	for _, fw := range forwards(c) {
+		port := strconv.Itoa(int(fw.External))
+		switch {
+		case fw.External == 0:
+			return "every port"
+		case fw.Proto == "UDP" && !slices.Contains(udp, port):
+			udp = append(udp, port)
+		case fw.Proto == "TCP" && !slices.Contains(tcp, port):
+			tcp = append(tcp, port)
+		}
+	}
+	var out []string
+	for _, kind := range []struct {
+		proto string
+		ports []string
+	}{{"UDP", udp}, {"TCP", tcp}} {
+		switch len(kind.ports) {
+		case 0:
+		case 1:
+			out = append(out, kind.proto+" port "+kind.ports[0])
+		default:
+			out = append(out, kind.proto+" ports "+list(kind.ports))
+		}
+	}
+	return list(out)
+}
+
 // loss counts the control's UDP packets outside outages.
 func loss(c probe.Control) (sent, lost int) {
 	outages := c.Outages()
@@ -112,6 +148,39 @@ func loss(c probe.Control) (sent, lost int) {
 	return sent, lost
 }
 
+const (
+	limitLoss  = 0.1 // of the control's packets: from there on it is worth asking why
+	leastOther = 20  // packets of what is no UDP: fewer may be spared by luck
+)
+
+// lostNoneBeside counts the packets of protocols that are no UDP, where the control, which is, lost much and they lost none: 0 where one was lost,
+// or they are too few to tell. Packets that limit their own way, and those about which the server's end does not know, do not count.
+func lostNoneBeside(os []probe.Observation, sent, lost int) (n int) {
+	if float64(lost) < limitLoss*float64(sent) {
+		return 0
+	}
+	for _, o := range os {
+		if !slices.Contains([]string{"pptp", "gre", "esp"}, o.Protocol) {
+			continue
+		}
+		for _, e := range o.Exchanges {
+			switch {
+			case e.From != probe.Client || e.Sent.State != wire.Seen || e.Stage == probe.StageHop || e.Stage == probe.StageTrain || e.Stage == "opening":
+				continue
+			case e.Arrived.State == wire.Blind:
+				continue
+			case e.Arrived.State != wire.Seen || e.Replied.State == wire.Seen && e.Returned.State != wire.Seen: // some messages have no answer
+				return 0
+			}
+			n++
+		}
+	}
+	if n < leastOther || float64(n)*float64(lost) < 10*float64(sent) {
+		return 0 // a line as bad would have lost ten of them
+	}
+	return n
+}
+
 func sayOutage(a args, _ facts) string {
 	n := a.count("count")
 	if n == 0 {
@@ -125,7 +194,12 @@ func sayLoss(a args, _ facts) string {
 	if sent == 0 {
 		return "The line loses packets."
 	}
-	return fmt.Sprintf("The line lost %s of the control packets (%.0f of %.0f).", percent(lost, sent), lost, sent)
+	text := fmt.Sprintf("The line lost %s of the control packets (%.0f of %.0f).", percent(lost, sent), lost, sent)
+	if n := a.count("others"); n > 0 {
+		text += fmt.Sprintf(" Those are UDP. Of %.0f packets of PPTP, GRE and ESP in the same time none was lost: so it may be no bad line, but a limit on UDP in "+
+			"the router or at the provider (\"UDP flood protection\").", n)
+	}
+	return text
 }
 
 func sayNoNAT(a args, _ facts) string {

@@ -7,6 +7,8 @@ func Plain(why string) string {
 	switch {
 	case strings.Contains(why, "EOF"), strings.Contains(why, "use of closed network connection"), strings.Contains(why, "broken pipe"):
 		return "the connection was closed"
+	case strings.Contains(why, "operation was canceled"), strings.Contains(why, "context canceled"):
+		return "it was no longer waited for"
 	case strings.Contains(why, "i/o timeout"), strings.Contains(why, "deadline exceeded"):
 		return "no answer came in time"
 	}

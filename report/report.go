@@ -114,6 +114,7 @@ func New(r probe.Result, probes []probe.Probe, tool Tool) Report {
 	}
 	out.Notes = notes(r.Circumstances, r.Observations, out.Protocols...)
 	out.Summary = summarise(out.Protocols, r.Circumstances)
+	out.Summary.Headline = tooSoon(out.Protocols, out.Diagnosis, out.Summary.Headline)
 	out.Summary.Advice = wait(out.Protocols, out.Diagnosis, out.Summary.Advice)
 	return out
 }
@@ -147,6 +148,7 @@ func protocol(p probe.Probe, f probe.Finding, o probe.Observation, s setting) Pr
 	if stop, ok := stopWords(s.circumstances); ok && f.Reason == probe.NoSession {
 		w.Next = stop.Next
 	}
+	d.follow(w.Next)
 	out := Protocol{
 		ID: f.Protocol, Title: info.Title, Verdict: f.Verdict, Reason: f.Reason, Sentence: w.Sentence, Stage: f.Stage,
 		Parts: parts(f, o, fa), Next: w.Next, Weak: weak(info, s), Observation: o, Diagnosis: d,

@@ -13,11 +13,12 @@ func (fa *facts) accuse(d *Diagnosis, r probe.Reason) {
 	if r == probe.TCPReset || r == probe.TCPRefused || r == probe.TCP1723Dropped {
 		blocked = "TCP port 1723"
 	}
-	fa.blame, fa.charge, fa.router = CulpritUnknown, "", ""
+	fa.blame, fa.charge, fa.router, fa.laptop = CulpritUnknown, "", "", false
 	who := either([]Culprit{CulpritRouter, CulpritISP}, "")
 	if d != nil {
 		fa.blame, fa.charge, fa.router = d.Culprit, d.Reason, args(d.Args).text("router", 40)
 		who = d.subject(fa.router)
+		fa.laptop = d.Culprit == CulpritUnknown && slices.Contains(d.Suspects, CulpritLaptop)
 	}
 	fa.fill["who"], fa.fill["Who"] = who, capital(who)
 	fa.fill["ifnone"] = " If there is none, ask your internet provider whether it blocks " + blocked + "."
@@ -114,9 +115,11 @@ func (w Words) fit(r probe.Reason, fa facts) Words {
 	case fa.charge == cloudCannot:
 		return w.over(Words{Do: "use a test server at another provider: this one's network cannot",
 			Next: "Use a test server at another hosting provider: this one's network does not carry {title}, whatever its firewall says. Your router is not to blame."})
-	case fa.charge == forwardedElsewhere && fa.port != 0:
-		return w.over(Words{Do: "remove the forwarding in your router that takes {port}",
-			Next: "Remove the forwarding in your router that takes {port} to another device, restart the router, and run the check again."})
+	case fa.charge == forwardedElsewhere && fa.fill["forwarded"] != "":
+		return w.over(Words{Do: "remove the forwarding in your router that takes {forwarded}",
+			Next: "Remove the forwarding in your router that takes {forwarded} to another device, restart the router, and run the check again."})
+	case fa.blame == CulpritUnknown:
+		return w.unsure(r, fa)
 	case !ok || slices.Contains(ownAdvice, r):
 		return w
 	}

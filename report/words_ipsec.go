@@ -27,9 +27,9 @@ var ipsecWords = map[probe.Reason]Words{
 		Next: "Let your VPN use NAT-T (UDP port 4500), or switch on \"IPsec passthrough\" in your router.{natt}",
 	},
 	probe.ESPAfterIKE: {
-		Short: "the router lets ESP through only after IKE",
-		Sentence: "{title} packets that no IKE came before do not reach the server{tries}; after IKE they do. Routers with IPsec passthrough " +
-			"often work so, and a real VPN always begins with IKE.",
+		Short: "to the second address, without IKE, it fails",
+		Sentence: "{title} to the server's first address, after IKE, gets through; to its second address, without IKE, it does not{tries}. Some routers " +
+			"want IKE first, and some go on for ten minutes as they did before. A real VPN always begins with IKE.",
 		Do: "nothing: a real VPN begins with IKE",
 	},
 	probe.AHOutDropped: {
@@ -51,7 +51,7 @@ var ipsecWords = map[probe.Reason]Words{
 var missesNoESP = Words{
 	Do: "nothing, as a rule: NAT-T works, which IPsec uses behind a NAT",
 	Next: "Nothing: NAT-T gets through. This laptop is behind a NAT, so IPsec uses NAT-T and does not miss plain ESP. Should your VPN insist on " +
-		"plain ESP, switch on \"IPsec passthrough\" in your router.",
+		"plain ESP, look for \"IPsec passthrough\" in your router.",
 }
 
 // besideNATT are better words where NAT-T is known to work and the laptop is behind a NAT.

@@ -141,8 +141,9 @@ var networkWords = map[probe.Reason]Words{
 		Short: "there is a rate limit on the way",
 		Sentence: "{title} gets through at one packet a second, and is cut off at a usual pace: something on the way limits how fast its packets may " +
 			"come. That is no block, but a VPN will be slow or break off.",
-		Do:   "switch off flood protection or limits in your router",
-		Next: "Look in your router for \"UDP flood protection\", quality of service (QoS) or other limits, and switch them off; then run the check again.",
+		Do: "look for a limit in your router or at your provider",
+		Next: "There is a limit in your router or at your provider. In the router it may be called \"UDP flood protection\" or quality of service (QoS): " +
+			"with that off, run the check again. If nothing changes, ask your internet provider.",
 	},
 	// hijacked
 	probe.AnsweredByAnother: {

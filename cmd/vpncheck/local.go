@@ -65,7 +65,9 @@ func (f *runFlags) local(ctx context.Context, out, errs io.Writer) error {
 	if f.noRouter {
 		router = ""
 	}
-	fmt.Fprintf(errs, "vpncheck: looking at this computer; asking %s whether a sign-in page stands in the way%s\n\n", asked, router)
+	says := &lines{w: errs, width: looks(errs).Width}
+	says.para("vpncheck: looking at this computer; asking " + asked + " whether a sign-in page stands in the way" + router)
+	says.print("\n")
 	l := f.lookAtLocal(ctx, page)
 	if err := f.write(out, l); err != nil {
 		return err

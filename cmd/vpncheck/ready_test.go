@@ -182,3 +182,13 @@ func TestTellCloud(t *testing.T) {
 		}
 	}
 }
+
+// A machine that has no address to listen on is told so.
+func TestHasAddresses(t *testing.T) {
+	if got := has(nil); got != "it has no address but its loopback" {
+		t.Errorf("got %q", got)
+	}
+	if got := has([]netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}); got != "it has 192.0.2.1, 2001:db8::1" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -193,7 +193,7 @@ func (f serveFlags) addresses() ([]netip.Addr, error) {
 			c.Close()
 		} else if errors.Is(err, syscall.EADDRNOTAVAIL) {
 			own, _ := ownAddresses(false)
-			return nil, wrongUsage("it has "+addressList(own), "--listen: %s is no address of this machine", a)
+			return nil, wrongUsage(has(own), "--listen: %s is no address of this machine", a)
 		}
 		out = append(out, a)
 	}
@@ -201,6 +201,14 @@ func (f serveFlags) addresses() ([]netip.Addr, error) {
 	return slices.DeleteFunc(distinct(out), func(a netip.Addr) bool { // the unspecified address has them all
 		return !a.IsUnspecified() && slices.ContainsFunc(all, func(b netip.Addr) bool { return b.IsUnspecified() && b.Is4() == a.Is4() })
 	}), nil
+}
+
+// has tells which addresses this machine has; "" if none.
+func has(own []netip.Addr) string {
+	if len(own) == 0 {
+		return "it has no address but its loopback"
+	}
+	return "it has " + addressList(own)
 }
 
 // theirs are the ports that belong to a test.

@@ -134,6 +134,8 @@ func reason(err error) string {
 	var call *os.SyscallError
 	var late interface{ Timeout() bool }
 	switch {
+	case errors.Is(err, context.Canceled):
+		return "it was no longer waited for"
 	case errors.As(err, &d):
 		return printable("the name "+d.Name+" could not be looked up: "+lookupReason(d), 200)
 	case errors.As(err, &late) && late.Timeout():

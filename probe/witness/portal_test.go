@@ -76,6 +76,11 @@ func TestPortalWithoutAnswer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	silent := Portal(ctx, "http://"+l.Addr().String(), "success")
+	over, end := context.WithCancel(t.Context())
+	time.AfterFunc(20*time.Millisecond, end)
+	if got := Portal(over, "http://"+l.Addr().String(), "success"); got.Looked || got.Why != "no answer: it was no longer waited for" {
+		t.Errorf("got %+v", got)
+	}
 	l.Close()
 	for name, got := range map[string]Sign{
 		"silent":  silent,
