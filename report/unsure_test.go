@@ -127,6 +127,9 @@ func TestNoteUDPLimit(t *testing.T) {
 			t.Errorf("%s: got %q, want %q in it", x.name, got, x.want)
 		}
 	}
+	if got, more := lostNoneBeside([]probe.Observation{other("gre", "gre", 19)}, 100, 80), lostNoneBeside([]probe.Observation{other("gre", "gre", 20)}, 100, 80); got != 0 || more != 20 {
+		t.Errorf("got %d and %d: fewer than %d tell nothing", got, more, leastOther)
+	}
 }
 
 // What a piece of evidence was counted from is told with it; and the TTL of ICMP errors, where they agree.
