@@ -182,7 +182,7 @@ type awaited struct {
 }
 
 const (
-	declareWait = 6 * time.Second  // TLS repeats what is lost: waiting is cheap, giving up is not
+	declareWait = 8 * time.Second  // TLS repeats what is lost: waiting is cheap, giving up is not
 	maxTurn     = 30 * time.Second // for others, all waiting together
 )
 

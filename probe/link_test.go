@@ -25,7 +25,7 @@ func TestDeclare(t *testing.T) {
 		{"at-once", -1, 0, true, 0, time.Second},
 		{"never", -1, time.Hour, false, declareWait, declareWait + time.Second},
 		{"a-turn", 20 * time.Second, 20 * time.Second, true, 20 * time.Second, 21 * time.Second},
-		{"a-turn-that-never-comes", 20 * time.Second, time.Hour, false, 20*time.Second + declareWait, 26 * time.Second},
+		{"a-turn-that-never-comes", 20 * time.Second, time.Hour, false, 20*time.Second + declareWait, 21*time.Second + declareWait},
 		{"a-turn-of-a-year", 365 * 24 * time.Hour, 2 * time.Hour, false, maxTurn, maxTurn + declareWait + time.Second},
 		{"a-turn-in-the-past", -time.Hour, 2 * time.Hour, false, declareWait, declareWait + time.Second},
 	} {
