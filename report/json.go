@@ -50,6 +50,9 @@ func Read(r io.Reader) (Report, error) {
 	if err := json.Unmarshal(b, &out); err != nil {
 		return Report{}, fmt.Errorf("reading a report: %w: %w", ErrNotReport, err)
 	}
+	if out.VPNs == nil { // an older one
+		out.weighVPNs()
+	}
 	return out, nil
 }
 

@@ -18,11 +18,16 @@ const Schema = "vpncheck-report/1"
 // Report is the JSON of one run. Its law: a field is never removed and never changes its meaning; new ones may be added, and a reader
 // ignores those that it does not know. What is text in it can be made again from the reasons and args beside it.
 type Report struct {
-	Schema    string     `json:"schema"`
-	Tool      Tool       `json:"tool"`
-	Started   time.Time  `json:"started,omitzero"`
-	Ended     time.Time  `json:"ended,omitzero"`
-	Summary   Summary    `json:"summary"`
+	Schema  string    `json:"schema"`
+	Tool    Tool      `json:"tool"`
+	Started time.Time `json:"started,omitzero"`
+	Ended   time.Time `json:"ended,omitzero"`
+	Summary Summary   `json:"summary"`
+	// VPNs says of each kind of VPN whether it would work here, and Recommendation names the best; nil if nothing is known.
+	VPNs           []VPN           `json:"vpns"`
+	Recommendation *Recommendation `json:"recommendation,omitempty"`
+	// Aim is what the person asked about: nil if it was any VPN.
+	Aim       *Aim       `json:"aim,omitempty"`
 	Protocols []Protocol `json:"protocols"`
 	Notes     []Note     `json:"notes,omitempty"`
 	// Diagnosis is that of the failed protocol that matters most; nil if none failed.
@@ -116,6 +121,7 @@ func New(r probe.Result, probes []probe.Probe, tool Tool) Report {
 	out.Summary = summarise(out.Protocols, r.Circumstances)
 	out.Summary.Headline = tooSoon(out.Protocols, out.Diagnosis, out.Summary.Headline)
 	out.Summary.Advice = wait(out.Protocols, out.Diagnosis, out.Summary.Advice)
+	out.weighVPNs()
 	return out
 }
 
@@ -205,8 +211,12 @@ func weak(info probe.Info, s setting) string {
 }
 
 // ExitCode is the exit status of a run: 0 what was asked works, 3 something does not work, 4 something could not be decided or no
-// session came about. What cannot work anywhere, as AH behind a NAT, does not count.
+// session came about. What cannot work anywhere, as AH behind a NAT, does not count. If one VPN was asked about, it is about that alone.
 func (r Report) ExitCode() int {
+	if r.Aim != nil && r.Aim.VPN != "" {
+		v, _ := r.VPN(r.Aim.VPN)
+		return v.exitCode()
+	}
 	open := len(r.Protocols) == 0
 	for _, p := range r.Protocols {
 		switch kind(p.Verdict, p.Reason) {

@@ -62,7 +62,7 @@ func (t toy) Reason(o probe.Observation, _ probe.Stage, v probe.Verdict, _ probe
 // toys are the five, with the forms that they are asked in: the first decides.
 var toys = []toy{
 	udp("ike", "IKE (UDP 500)", 500, probe.Part{ID: "own", Title: "IKEv2 from port 500"}, probe.Part{ID: "other", Title: "IKEv2 from another port", StandsIn: true},
-		probe.Part{ID: "v1", Title: "IKEv1 from port 500"}),
+		probe.Part{ID: "v1-from-500", Title: "IKEv1 from port 500"}),
 	udp("natt", "NAT-T (UDP 4500)", 4500, probe.Part{ID: "bare", Title: "ESP in UDP from port 4500, checksum zero as real clients send it"}, probe.Part{ID: "summed", Title: "ESP in UDP from port 4500, with a checksum"}),
 	portless("esp", "ESP", wire.IPProtoESP, wire.CarrierESP),
 	portless("ah", "AH", wire.IPProtoAH, wire.CarrierAH),

@@ -81,6 +81,30 @@ func (p *page) row(indent, column int, label, text string) {
 	}
 }
 
+// cells print a title and, at a column of its own, a text whose first word, up to a comma or a colon, is painted.
+func (p *page) cells(indent, column int, label, text string, paint ...color.Attribute) {
+	label, text = cutTo(report.Clean(label, 200), column-1), report.Clean(text, maxParagraph)
+	p.uses(label + " " + text)
+	for i, line := range wrap(text, p.width-indent-column, p.width-indent-column) {
+		n := 0
+		if i == 0 {
+			if n = strings.IndexAny(line, ",:"); n < 0 {
+				n = len(line)
+			}
+		}
+		p.write(strings.Repeat(" ", indent) + label + strings.Repeat(" ", column-columns(label)) + p.paint(line[:n], paint) + line[n:] + "\n")
+		label = ""
+	}
+}
+
+// cutTo leaves of a text what fits into so many columns.
+func cutTo(s string, room int) string {
+	if columns(s) <= room {
+		return s
+	}
+	return s[:cut(s, room)]
+}
+
 func (p *page) paint(s string, attrs []color.Attribute) string {
 	if !p.color || s == "" || len(attrs) == 0 {
 		return s

@@ -23,21 +23,36 @@ type Options struct {
 	Verbose bool
 }
 
-// Text writes the report as text. Its first two paragraphs are the summary: what works and what does not, and what to do.
+// Text writes the report as text. It begins with the table of VPNs and the best of them, or with the answer about the one that was asked
+// about; then comes the summary: what works and what does not, and what to do.
 func Text(w io.Writer, r report.Report, o Options) error {
 	p := newPage(w, o)
-	p.summary(r)
+	if r.Aim != nil {
+		p.aim(r)
+		p.blank()
+	}
+	if !nothing(r) {
+		p.vpns(r)
+	}
+	if !alone(r) {
+		p.summary(r)
+	}
 	if nothing(r) {
 		p.notTried(r)
 	} else {
-		for _, x := range r.Protocols {
-			p.blank()
+		for i, x := range shown(r, o) {
+			if i > 0 || !alone(r) {
+				p.blank()
+			}
 			p.protocol(x, r, o)
 			if o.Verbose {
 				p.because(x)
 				p.evidence(x)
 				p.exchanges(r, x)
 			}
+		}
+		if !o.Verbose {
+			p.beside(r)
 		}
 		p.notes(sheet(r.NATs, slices.DeleteFunc(slices.Clone(r.Notes), func(n report.Note) bool {
 			return report.EndsRun(n.Reason) && slices.ContainsFunc(p.explained, func(x report.Protocol) bool { return x.Reason == n.Reason })
@@ -53,13 +68,28 @@ func Text(w io.Writer, r report.Report, o Options) error {
 	p.foot(r)
 	if p.lines > onePage && !o.Verbose {
 		p.blank()
-		p.summary(r)
+		p.last(r)
 	}
 	return p.err
 }
 
 // onePage is how many lines may stand below the summary before it is repeated at the end, where a terminal stops.
 const onePage = 40
+
+// alone says that the answer about one VPN stands for the summary of all.
+func alone(r report.Report) bool { return r.Aim != nil && r.Aim.VPN != "" && !nothing(r) }
+
+// last repeats the answer where a terminal stops.
+func (p *page) last(r report.Report) {
+	if r.Aim != nil {
+		p.aim(r)
+		return
+	}
+	p.summary(r)
+	if r.Recommendation != nil {
+		p.para(0, 0, "Best VPN here:", r.Recommendation.Text, color.Bold)
+	}
+}
 
 func (p *page) summary(r report.Report) {
 	p.para(0, 0, r.Summary.Headline, "", color.Bold)

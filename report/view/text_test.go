@@ -116,6 +116,12 @@ func spoil(t *testing.T, r report.Report) report.Report {
 	long := evil + strings.Repeat("w", 300)
 	out.Summary.Headline, out.Summary.Advice, out.Tool.Name, out.Tool.Version = long, long, long, long
 	out.Circumstances.Server.Host, out.Circumstances.Laptop.VPN = long, long
+	for i := range out.VPNs {
+		v := &out.VPNs[i]
+		v.ID, v.Title, v.Sentence, v.Because = long, long, long, []report.Note{{Text: long}}
+	}
+	out.Recommendation = &report.Recommendation{Text: long}
+	out.Aim = &report.Aim{VPN: long, Headline: long, Now: long, Network: long, IT: long}
 	for i := range out.Notes {
 		out.Notes[i].Text = long
 	}

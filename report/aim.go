@@ -1,0 +1,204 @@
+package report
+
+import (
+	"slices"
+
+	"vpncheck/probe"
+)
+
+// An Aim is what the person asked about, one kind of VPN or an error of Windows', and the answer to that alone. Needs, VPN, WindowsError and
+// Weighed are data; the texts are made of them and of the report.
+type Aim struct {
+	VPN          string  `json:"vpn,omitempty"`
+	WindowsError int     `json:"windows_error,omitempty"`
+	Weighed      Weighed `json:"weighed,omitempty"` // how the error goes with what was seen
+	// Needs are the protocols that matter for it; empty means all.
+	Needs    []string `json:"needs,omitempty"`
+	Headline string   `json:"headline"`
+	// Now is what the person can do, Network what to ask whoever runs this network, IT what to ask their own IT.
+	Now       string     `json:"now"`
+	Network   string     `json:"network"`
+	IT        string     `json:"it"`
+	Diagnosis *Diagnosis `json:"diagnosis,omitempty"` // of the protocols that matter
+}
+
+// For answers about one VPN, by its id, and about an error of Windows'; "" and 0 are about none. It is a pure function of the report, and
+// an older one can be asked as well.
+func (r Report) For(vpn string, code int) Report {
+	r.Aim = nil
+	rule, _ := ruleOf(vpn)
+	w, known := windowsErrors[code]
+	if rule.id == "" && !known {
+		return r
+	}
+	a := &Aim{VPN: rule.id}
+	s := among(r.Protocols, r.Circumstances)
+	if rule.id != "" {
+		a.Needs = rule.protocols(s, r.Protocols)
+	}
+	a.Diagnosis = diagnoseRun(r.needed(a.Needs))
+	if v, ok := r.VPN(rule.id); ok {
+		a.answer(v)
+		a.advise(v, rule, r)
+	}
+	if known {
+		a.WindowsError = code
+		a.weigh(code, w, r)
+	}
+	r.Aim = a
+	return r
+}
+
+// protocols are those that decide this VPN in this setting: what a client would use here.
+func (r vpnRule) protocols(s setting, ps []Protocol) []string {
+	var out []string
+	if r.whole != "" {
+		out = append(out, r.whole)
+	}
+	for _, n := range r.needs {
+		if n.where == always || n.where == withoutNAT && s.nat() == noNAT || n.where == behindNAT && s.nat() != noNAT {
+			out = append(out, n.protocol)
+		}
+	}
+	return slices.DeleteFunc(out, func(id string) bool {
+		return !slices.ContainsFunc(ps, func(p Protocol) bool { return p.ID == id })
+	})
+}
+
+func (r Report) needed(ids []string) []Protocol {
+	var out []Protocol
+	for _, p := range r.Protocols {
+		if len(ids) == 0 || slices.Contains(ids, p.ID) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Needed says whether a protocol matters for what the person asked about.
+func (r Report) Needed(id string) bool {
+	return r.Aim == nil || r.Aim.VPN == "" || slices.Contains(r.Aim.Needs, id)
+}
+
+// answer is the first line.
+func (a *Aim) answer(v VPN) {
+	switch v.Works {
+	case WorksYes:
+		a.Headline = v.Title + " works on this network."
+	case WorksBut:
+		a.Headline = v.Title + " works on this network, but " + v.why() + "."
+	case WorksNo:
+		a.Headline = v.Title + " does not work on this network: " + v.why() + "."
+	default:
+		a.Headline = "Whether " + v.Title + " works on this network is not known: " + v.why() + "."
+	}
+}
+
+const lookElsewhere = "Check the user name, the password and the certificate; then the server's name: does it lead to the right address, and by the right " +
+	"one of IPv4 and IPv6?"
+
+// advise has three parts, by who can do what.
+func (a *Aim) advise(v VPN, rule vpnRule, r Report) {
+	other, wide := r.otherVPN(v.ID)
+	ask := "Ask whether you can use another VPN: " + other + "."
+	switch v.Works {
+	case WorksYes, WorksBut:
+		a.Now = "If it still fails, this network is not the matter. " + lookElsewhere
+		a.Network = "Nothing: this network lets " + v.Title + " through."
+		a.IT = "Ask whether the VPN server is up, and whether it lets your account in. Show them this report."
+		switch v.Reason {
+		case insecure, unencrypted:
+			a.IT += " And ask for another VPN: " + v.Title + " protects nothing any more."
+		case probe.RateLimit:
+			a.Network = "Ask why UDP packets are limited to so few a second, and to lift the limit for VPNs."
+		case forceUDP:
+			a.Now = "Switch on \"UDP encapsulation\" (also called \"force NAT-T\") in your VPN's settings, if it has that."
+			a.Network = "Ask them to let IP protocol 50 (ESP) through."
+		}
+	case WorksNo:
+		a.Now = "Use another network, a phone's hotspot for example"
+		if wide {
+			a.Now += ", or another VPN: " + other
+		}
+		a.Now += "."
+		a.Network = "Ask them to let " + rule.through + " through to the VPN server."
+		a.IT = ask
+		a.byCulprit(v, r)
+	default:
+		a.Now = "Run the check again."
+		if p, ok := r.undecidedOf(v); ok && p.Next != "" {
+			a.Now = p.Next
+		} else if v.Reason == notAsked {
+			a.Now = "Run vpncheck again without --only, in a version that asks this VPN, with a server of the same version."
+		}
+		a.Network = "Nothing yet: it is not known whether this network stops " + v.Title + "."
+		a.IT = "Nothing yet, but for what your VPN needs: a network must let " + rule.through + " through to the VPN server."
+	}
+}
+
+// byCulprit fits the advice to who did it, where that is known.
+func (a *Aim) byCulprit(v VPN, r Report) {
+	d := a.Diagnosis
+	if d == nil {
+		return
+	}
+	next := d.Next
+	if p, ok := r.protocol(d.Protocol); ok && next == "" {
+		next = p.Next
+	}
+	switch d.Culprit {
+	case CulpritLaptop:
+		a.Network = "Nothing: it is this laptop that stops " + v.Title + "."
+		a.IT = "Ask them to let " + v.Title + " through the security software of this laptop."
+	case CulpritServer:
+		a.Network = "Nothing: what stopped it stands at the test server, not on this network."
+		a.IT = "Ask whoever runs the test server to let it through there, and run the check again."
+	case CulpritRouter:
+	default:
+		return
+	}
+	if next != "" {
+		a.Now = next
+	}
+}
+
+// otherVPN names what to ask for instead, and says whether it is known to work.
+func (r Report) otherVPN(but string) (string, bool) {
+	if rec := r.Recommendation; rec != nil && rec.VPN != "" && rec.VPN != but {
+		if v, ok := r.VPN(rec.VPN); ok {
+			return v.Title + " works here", true
+		}
+	}
+	return "one over TCP port 443 (SSTP, or OpenVPN over TCP) gets through most networks", false
+}
+
+func (r Report) protocol(id string) (Protocol, bool) {
+	for _, p := range r.Protocols {
+		if p.ID == id {
+			return p, true
+		}
+	}
+	return Protocol{}, false
+}
+
+// undecidedOf is the protocol that keeps a VPN undecided.
+func (r Report) undecidedOf(v VPN) (Protocol, bool) {
+	for _, n := range v.Because {
+		p, ok := r.protocol(args(n.Args).text("protocol", 40))
+		if ok && kind(p.Verdict, p.Reason) == undecided {
+			return p, true
+		}
+	}
+	return Protocol{}, false
+}
+
+// exitCode is the exit status for one VPN.
+func (v VPN) exitCode() int {
+	switch v.Works {
+	case WorksYes, WorksBut:
+		return 0
+	case WorksNo:
+		return 3
+	}
+	return 4
+}

@@ -1,0 +1,97 @@
+package view
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/fatih/color"
+
+	"vpncheck/probe"
+	"vpncheck/report"
+)
+
+// vpns is the table that the report begins with: one line for each VPN, and the best of them.
+func (p *page) vpns(r report.Report) {
+	var asked []report.VPN
+	var not []string
+	column := 0
+	for _, v := range r.VPNs {
+		if len(v.Because) == 0 && v.Works == report.WorksUnknown {
+			not = append(not, v.Title)
+			continue
+		}
+		asked = append(asked, v)
+		column = min(max(column, columns(report.Clean(v.Title, 24))+2), 26)
+	}
+	if len(asked) == 0 {
+		return
+	}
+	p.para(0, 0, "Which VPN works here?", "", color.Bold)
+	for _, v := range asked {
+		p.cells(2, column, v.Title, v.Sentence, paintOf(v.Works))
+	}
+	if len(not) > 0 {
+		p.para(2, 2, "", "Not asked: "+strings.Join(not, ", ")+".")
+	}
+	if r.Recommendation != nil {
+		p.para(0, 0, "Best VPN here:", r.Recommendation.Text, color.Bold)
+	}
+	p.blank()
+}
+
+func paintOf(w report.Works) color.Attribute {
+	switch w {
+	case report.WorksYes:
+		return color.FgGreen
+	case report.WorksNo:
+		return color.FgRed
+	}
+	return color.FgYellow
+}
+
+// aim answers what was asked: the first line is about that, and the advice is in three parts.
+func (p *page) aim(r report.Report) {
+	a := r.Aim
+	p.para(0, 0, a.Headline, "", color.Bold)
+	p.para(0, 2, "What you can do now:", a.Now, color.Bold)
+	p.para(0, 2, "What to ask whoever runs this network:", a.Network, color.Bold)
+	p.para(0, 2, "What to ask your IT:", a.IT, color.Bold)
+	p.whoDidIt(a.Diagnosis)
+}
+
+// beside tells in one grey line what the person's VPN does not need: no hints, for nothing depends on it.
+func (p *page) beside(r report.Report) {
+	var texts []string
+	for _, x := range r.Protocols {
+		if !r.Needed(x.ID) {
+			texts = append(texts, x.Name()+" "+fared(x))
+		}
+	}
+	if len(texts) == 0 {
+		return
+	}
+	v, _ := r.VPN(r.Aim.VPN)
+	p.blank()
+	p.para(0, 2, "Not needed for "+v.Title+": "+strings.Join(texts, ", ")+".", "", color.FgHiBlack)
+}
+
+// fared is a verdict in two or three words.
+func fared(x report.Protocol) string {
+	switch {
+	case x.Verdict == probe.Passed:
+		return "works"
+	case x.Verdict == probe.Untested:
+		return "was not tried"
+	case x.Verdict == probe.Inconclusive:
+		return "is undecided"
+	}
+	return "does not work"
+}
+
+// shown are the protocols that are told in full.
+func shown(r report.Report, o Options) []report.Protocol {
+	if o.Verbose {
+		return r.Protocols
+	}
+	return slices.DeleteFunc(slices.Clone(r.Protocols), func(x report.Protocol) bool { return !r.Needed(x.ID) })
+}
