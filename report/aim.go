@@ -80,6 +80,12 @@ func (r Report) Needed(id string) bool {
 	return r.Aim == nil || r.Aim.VPN == "" || slices.Contains(r.Aim.Needs, id)
 }
 
+// MayNeed says of a VPN whether it may depend on a protocol, before it is known what is on the way; any may depend on all.
+func MayNeed(vpn, protocol string) bool {
+	r, ok := ruleOf(vpn)
+	return !ok || r.whole == protocol || slices.ContainsFunc(r.needs, func(n need) bool { return n.protocol == protocol })
+}
+
 // answer is the first line.
 func (a *Aim) answer(v VPN) {
 	switch v.Works {
@@ -111,6 +117,13 @@ func (a *Aim) advise(v VPN, rule vpnRule, r Report) {
 			a.IT += " And ask for another VPN: " + v.Title + " protects nothing any more."
 		case probe.RateLimit:
 			a.Network = "Ask why UDP packets are limited to so few a second, and to lift the limit for VPNs."
+		case probe.EvStandsIn:
+			_, stands := standIns(r.needed(a.Needs))
+			a.Now = standsInAdvice(stands)
+			a.Network = "Nothing yet: what " + v.Title + " clients use was not tried itself."
+		case probe.EvTooEarly:
+			a.Now = "Restart the router or wait ten minutes, and run the check again: a setting was changed just now."
+			a.Network = "Nothing yet."
 		case forceUDP:
 			a.Now = "Switch on \"UDP encapsulation\" (also called \"force NAT-T\") in your VPN's settings, if it has that."
 			a.Network = "Ask them to let IP protocol 50 (ESP) through."
@@ -128,8 +141,12 @@ func (a *Aim) advise(v VPN, rule vpnRule, r Report) {
 		a.Now = "Run the check again."
 		if p, ok := r.undecidedOf(v); ok && p.Next != "" {
 			a.Now = p.Next
-		} else if v.Reason == notAsked {
+		} else if len(v.Because) == 0 {
 			a.Now = "Run vpncheck again without --only, in a version that asks this VPN, with a server of the same version."
+		}
+		if w, stopped := stopWords(r.Circumstances); stopped {
+			a.Headline = "Whether " + v.Title + " works on this network is not known: " + w.Short + "."
+			a.Now = w.Next
 		}
 		a.Network = "Nothing yet: it is not known whether this network stops " + v.Title + "."
 		a.IT = "Nothing yet, but for what your VPN needs: a network must let " + rule.through + " through to the VPN server."
@@ -143,8 +160,8 @@ func (a *Aim) byCulprit(v VPN, r Report) {
 		return
 	}
 	next := d.Next
-	if p, ok := r.protocol(d.Protocol); ok && next == "" {
-		next = p.Next
+	if p, ok := r.protocol(d.Protocol); ok && p.Next != "" {
+		next = p.Next // it has the steps
 	}
 	switch d.Culprit {
 	case CulpritLaptop:

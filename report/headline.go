@@ -47,6 +47,7 @@ func headline(sorted map[outcome][]Protocol, s setting) (text, advice string) {
 		text = join(text, verb(as, " cannot", " cannot")+" work behind a NAT, and hardly any VPN needs it.")
 	}
 	text = join(text, s.l2tpInIPsec())
+	text = join(text, s.withoutESP())
 	switch {
 	case len(all) > 0:
 		return text, do(all)

@@ -97,6 +97,14 @@ func (s setting) l2tpInIPsec() string {
 	return who + "."
 }
 
+// withoutESP puts a block of ESP in proportion (F38).
+func (s setting) withoutESP() string {
+	if s.beside["esp"] != fails || s.beside["natt"] != works || s.nat() != isNAT {
+		return ""
+	}
+	return "Without ESP, VPNs work all the same: behind a NAT they use NAT-T."
+}
+
 // an is the indefinite article before a title.
 func an(title string) string {
 	if title != "" && strings.ContainsRune("AEIO", rune(title[0])) || strings.HasPrefix(title, "L2TP") {

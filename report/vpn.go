@@ -1,6 +1,8 @@
 package report
 
 import (
+	"slices"
+
 	"vpncheck/probe"
 )
 
@@ -38,6 +40,7 @@ const (
 	unencrypted  probe.Reason = "no-encryption" // likewise
 	forceUDP     probe.Reason = "force-udp"     // without a NAT clients use plain ESP, which is blocked, and NAT-T is not (F38)
 	nattInstead  probe.Reason = "nat-t-instead" // behind a NAT clients use NAT-T, which works (F38)
+	nattUsual    probe.Reason = "nat-t-usual"   // it passes, but behind a NAT clients do not use it
 	saysProtocol probe.Reason = "protocol"      // args: protocol, title, part, verdict, reason
 )
 
@@ -78,7 +81,7 @@ var vpnRules = []vpnRule{
 	{id: "l2tp", udp: true, title: "L2TP without IPsec", needs: []need{{protocol: "l2tp"}}, catch: unencrypted, through: "UDP port 1701"},
 	{id: "l2tp-ipsec", udp: true, title: "L2TP/IPsec", whole: "l2tp-ipsec", through: "UDP ports 500 and 4500, and IP protocol 50 (ESP),",
 		needs: []need{{protocol: "ike", part: ikeV1}, {protocol: "natt", where: behindNAT}, {protocol: "esp", where: withoutNAT}}},
-	{id: "ipsec-esp", udp: true, title: "IPsec with plain ESP", needs: []need{{protocol: "ike"}, {protocol: "esp"}},
+	{id: "ipsec-esp", udp: true, title: "IPsec (plain ESP)", needs: []need{{protocol: "ike"}, {protocol: "esp"}},
 		through: "UDP port 500 and IP protocol 50 (ESP)"},
 	{id: "ikev2", udp: true, title: "IKEv2", whole: "ikev2", through: "UDP ports 500 and 4500, and IP protocol 50 (ESP),",
 		needs: []need{{protocol: "ike"}, {protocol: "natt", where: behindNAT}, {protocol: "esp", where: withoutNAT}}},
@@ -227,6 +230,9 @@ func (r vpnRule) judge(ps []Protocol, s setting) VPN {
 	default:
 		v.Works, v.Reason = WorksYes, ""
 		v.findCatch(r, steps)
+		if r.id == "ipsec-esp" && v.Works == WorksYes && s.nat() == isNAT {
+			v.catches(nattUsual)
+		}
 	}
 	v.Sentence = v.sentence(st.short)
 	return v
@@ -296,7 +302,7 @@ func recommend(vs []VPN, s setting) *Recommendation {
 		}
 	}
 	for _, v := range vs {
-		if v.Works != WorksUnknown {
+		if v.Works != WorksUnknown && slices.Contains(preferred, v.ID) {
 			return &Recommendation{Text: noBest(vs, s)}
 		}
 	}

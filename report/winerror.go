@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -116,7 +117,7 @@ func lineBad(r Report) bool {
 // weigh brings together what Windows said and what was seen here.
 func (a *Aim) weigh(code int, w windowsError, r Report) {
 	concern := w.concern(a.VPN)
-	a.Weighed = w.weighs(r, concern, a.Needs)
+	a.Weighed = w.weighs(r, concern)
 	means := fmt.Sprintf("Windows error %d means that %s.", code, w.means)
 	switch a.Weighed {
 	case Misplaced:
@@ -124,50 +125,39 @@ func (a *Aim) weigh(code int, w windowsError, r Report) {
 		return
 	case Explained:
 		a.Headline = join(a.Headline, means+" That fits what was seen here: "+w.seen+".")
-		a.fill("Do what is said below for what fails.", "Show them this report, and what it says of who did it.", "Ask whether you can use another VPN.", r)
+		w.explain(a, r, concern)
 	case AllPass:
 		a.Headline = join(a.Headline, means+" This network is not the matter: "+w.carried(r, concern)+".")
 		a.Now, a.Network, a.IT = w.clear+".", "Nothing: this network carries it.", "Show them this report and the error's number. "+w.ask
 	case Otherwise:
 		a.Headline = join(a.Headline, means+" That does not fit what was seen here"+w.instead(r, concern)+".")
-		a.fill("If your VPN is one of those that fail, mend that first. Else: "+lower(w.clear)+".", "", "Show them this report and the error's number. "+w.ask, r)
+		a.fill("If your VPN is one of those that fail, mend that first. Else: "+lower(w.clear)+".", "", "Show them this report and the error's number. "+w.ask)
 	default:
 		a.Headline = join(a.Headline, means+" Whether this network is the cause could not be decided.")
-		a.fill("Do what is said below, and run the check again. Else: "+lower(w.clear)+".", "", "Show them the error's number. "+w.ask, r)
+		a.fill("Do what is said below, and run the check again. Else: "+lower(w.clear)+".", "", "Show them the error's number. "+w.ask)
 	}
 	a.IT = strings.TrimSpace(a.IT)
 }
 
-// fill leaves standing what is known of the VPN itself.
-func (a *Aim) fill(now, network, it string, r Report) {
-	if a.Now == "" {
-		a.Now = now
-		if d := a.Diagnosis; d != nil && d.Culprit != CulpritNobody && d.Next != "" && a.Weighed == Explained {
-			a.Now = d.Next
-		} else if p, ok := r.protocol(accused(d)); ok && p.Next != "" && a.Weighed == Explained {
-			a.Now = p.Next
+// explain gives the advice for the VPN that fails as the error says, or, where it is no VPN's own failure, the error's.
+func (w windowsError) explain(a *Aim, r Report, concern []string) {
+	for _, id := range concern {
+		v, _ := r.VPN(id)
+		if rule, ok := ruleOf(id); ok && v.Works == WorksNo && w.shown(r, []string{id}) && a.VPN == "" {
+			b := Aim{Needs: rule.protocols(among(r.Protocols, r.Circumstances), r.Protocols)}
+			b.Diagnosis = diagnoseRun(r.needed(b.Needs))
+			b.advise(v, rule, r)
+			a.Now, a.Network, a.IT, a.Diagnosis = b.Now, b.Network, b.IT, b.Diagnosis
+			return
 		}
 	}
-	if a.Network == "" {
-		a.Network = network
-	}
-	if a.Network == "" {
-		a.Network = "Nothing, as far as this error goes."
-	}
-	if a.IT == "" {
-		a.IT = it
-		if other, known := r.otherVPN(a.VPN); known && a.Weighed == Explained {
-			a.IT = "Ask whether you can use another VPN: " + other + "."
-		}
-	}
+	now := cmp.Or(lineAdvice(r.Circumstances.Control), r.Summary.Advice, lower(w.clear)+".")
+	a.fill(capital(now), "Show them this report, and what it says of who did it.", "Ask whether you can use another VPN.")
 }
 
-// accused is the protocol that a diagnosis is about.
-func accused(d *Diagnosis) string {
-	if d == nil {
-		return ""
-	}
-	return d.Protocol
+// fill leaves standing what is known of the VPN itself.
+func (a *Aim) fill(now, network, it string) {
+	a.Now, a.Network, a.IT = cmp.Or(a.Now, now), cmp.Or(a.Network, network, "Nothing, as far as this error goes."), cmp.Or(a.IT, it)
 }
 
 // concern are the VPNs that the error can be about.
@@ -181,21 +171,24 @@ func (w windowsError) concern(vpn string) []string {
 	return nil
 }
 
-func (w windowsError) weighs(r Report, concern, needs []string) Weighed {
+// shown says whether what the error means was seen, at one of these VPNs.
+func (w windowsError) shown(r Report, concern []string) bool {
+	return slices.ContainsFunc(w.shows, func(s sign) bool { return s.in(r, concern) })
+}
+
+func (w windowsError) weighs(r Report, concern []string) Weighed {
 	if len(concern) == 0 {
 		return Misplaced
 	}
-	for _, s := range w.shows {
-		if s.in(r, concern) && (len(needs) == 0 || s.run != nil || slices.Contains(needs, s.protocol)) {
-			return Explained
-		}
+	if w.shown(r, concern) {
+		return Explained
 	}
 	open, known := false, false
 	for _, id := range concern {
 		switch v, _ := r.VPN(id); {
 		case v.Works == WorksNo:
 			return Otherwise
-		case v.Works == WorksUnknown && v.Reason != notAsked:
+		case v.Works == WorksUnknown && v.Reason != notAsked, v.Reason == probe.EvStandsIn, v.Reason == probe.EvTooEarly:
 			open = true
 		case v.Works == WorksYes || v.Works == WorksBut:
 			known = true

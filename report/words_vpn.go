@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 
 	"vpncheck/probe"
@@ -9,12 +10,13 @@ import (
 // vpnWords complete "yes, but ..." of the table, and say what is in no other catalogue.
 var vpnWords = map[probe.Reason]string{
 	notAsked:         "it was not asked in this run",
-	insecure:         "it is insecure: its encryption was broken years ago",
+	insecure:         "it is insecure: its encryption is broken",
 	unencrypted:      "it is insecure: it does not encrypt",
-	forceUDP:         "only with UDP encapsulation forced: plain ESP is blocked",
-	nattInstead:      "it does not matter: behind a NAT, VPN clients use NAT-T, which works here",
+	forceUDP:         "only if UDP encapsulation is forced",
+	nattInstead:      "it does not matter: NAT-T is used here, and works",
+	nattUsual:        "behind a NAT, VPN clients use NAT-T instead",
 	probe.RateLimit:  "only slowly: there is a rate limit on the way",
-	probe.EvStandsIn: "not from the port or in the form that clients use",
+	probe.EvStandsIn: "it was tried only from another port or form",
 	probe.EvTooEarly: "a setting was changed just now: check again later",
 }
 
@@ -89,24 +91,30 @@ func best(v VPN) string {
 
 // noBest is what to do where no VPN that protects anything is known to work.
 func noBest(vs []VPN, s setting) string {
-	var open, weak []string
+	var open, weak, untried []string
 	for _, v := range vs {
 		switch {
-		case v.Works == WorksUnknown && v.Reason != notAsked && v.ID != "ipsec-esp":
-			open = append(open, v.Title)
-		case v.Works == WorksBut:
+		case v.Works == WorksBut && (v.Reason == insecure || v.Reason == unencrypted):
 			weak = append(weak, v.Title)
+		case v.Works != WorksUnknown || !slices.Contains(preferred, v.ID):
+		case v.Reason == notAsked:
+			untried = append(untried, v.Title)
+		default:
+			open = append(open, v.Title)
 		}
 	}
 	text := "No secure VPN is known to work here."
 	if len(weak) > 0 {
 		text += " " + verb(weak, " gets through, but protects nothing.", " get through, but protect nothing.")
 	}
-	switch {
-	case s.noUDP():
-		return text + " UDP is blocked: ask your IT for a VPN over TCP port 443 (SSTP, or OpenVPN over TCP), or use a phone's hotspot."
-	case len(open) > 0:
+	if len(open) > 0 {
 		return text + " " + verb(open, " is", " are") + " undecided: do what is said below, and run the check again."
 	}
-	return text + " Try another network, a phone's hotspot for example, or ask your IT for a VPN over TCP port 443."
+	if len(untried) > 0 {
+		text += " " + verb(untried, " was not asked, and may work.", " were not asked, and may work.")
+	}
+	if s.noUDP() {
+		return text + " UDP is blocked: ask your IT for a VPN over TCP port 443, or use a phone's hotspot."
+	}
+	return text + " Else use another network, a phone's hotspot for example."
 }

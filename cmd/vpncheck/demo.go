@@ -51,6 +51,7 @@ Exit status:
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.demo(cmd) },
 	}
 	f.outputFlags.add(cmd)
+	f.addAim(cmd)
 	f.addOnly(cmd)
 	fl := cmd.Flags()
 	fl.StringSliceVar(&f.routers, "router", []string{"linux"}, "the `name` of the router between laptop and server; with --all of those to try, NAME,NAME")
@@ -87,10 +88,13 @@ func (f *demoFlags) demo(cmd *cobra.Command) error {
 	if err := f.checkFamily(); err != nil {
 		return err
 	}
-	if f.all && (f.family == "6" || f.timeout != 0 || f.changed != 0 || len(f.output) > 0 || f.events != "" || f.format != "text" || f.verbose) {
+	if f.all && (f.family == "6" || f.timeout != 0 || f.changed != 0 || len(f.output) > 0 || f.events != "" || f.format != "text" || f.verbose || f.vpn != "" || f.code != "") {
 		return wrongUsage("for a report, choose one router with --router", "--all goes only with --only, --router, --repeat and --deep")
 	}
 	if err := f.check(); err != nil {
+		return err
+	}
+	if err := f.checkAim(); err != nil {
 		return err
 	}
 	if _, _, err := choose(f.only); err != nil {
@@ -160,11 +164,13 @@ func (f *demoFlags) one(ctx context.Context, router netlab.Router, out, errs io.
 	}
 	defer p.close()
 	show := newLive(people, f.options(people), probes)
+	show.vpn = f.vpn
 	rep, err := p.laptop(ctx, f.runFlags, both{ev, show}.on)
 	show.clear()
 	if err != nil {
 		return ended(ctx, err)
 	}
+	rep = f.about(rep)
 	show.end(rep, interrupted(ctx))
 	if err := ev.end(); err != nil {
 		return err

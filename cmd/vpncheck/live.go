@@ -25,6 +25,7 @@ type live struct {
 	verdicts map[string]probe.Verdict
 	held     []probe.Event // what no router can help comes last
 	silent   bool          // about verdicts
+	vpn      string        // the one that was asked about: verdicts that it does not need can wait for the report
 }
 
 func newLive(w io.Writer, o view.Options, probes []probe.Probe) *live {
@@ -48,7 +49,7 @@ func (l *live) on(e probe.Event) {
 		l.percent = e.Percent
 	case "verdict":
 		switch {
-		case e.Finding == nil || l.silent:
+		case e.Finding == nil || l.silent || !report.MayNeed(l.vpn, e.Protocol):
 		case report.Expected(e.Finding.Verdict, e.Finding.Reason):
 			l.held = append(l.held, e)
 		default:

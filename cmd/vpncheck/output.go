@@ -103,8 +103,13 @@ func looks(w io.Writer) view.Options {
 	return o
 }
 
-func terminal(w io.Writer) (int, bool) {
-	f, ok := w.(*os.File)
+func terminal(w io.Writer) (int, bool) { return isTerminal(w) }
+
+// terminalIn says the same of where input comes from.
+func terminalIn(r io.Reader) (int, bool) { return isTerminal(r) }
+
+func isTerminal(x any) (int, bool) {
+	f, ok := x.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return 0, false
 	}

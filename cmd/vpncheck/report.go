@@ -12,11 +12,15 @@ import (
 )
 
 func newReport() *cobra.Command {
-	var f outputFlags
+	var f struct {
+		outputFlags
+		aimFlags
+	}
 	cmd := &cobra.Command{
 		Use:   "report FILE",
 		Short: "Show a report again",
-		Long:  `report shows a JSON report, one that "vpncheck run -o report.json" wrote, as text. FILE - is standard input.`,
+		Long: `report shows a JSON report, one that "vpncheck run -o report.json" wrote, as text. FILE - is standard input.
+With --vpn and --error it answers about one VPN, and about an error that Windows showed, from what is in the report.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return wrongUsage(`write it as: vpncheck report FILE`, "report takes one file, but got %d", len(args))
@@ -27,17 +31,21 @@ func newReport() *cobra.Command {
 			if err := f.check(); err != nil {
 				return err
 			}
+			if err := f.checkAim(); err != nil {
+				return err
+			}
 			r, err := readReport(args[0], cmd.InOrStdin())
 			if err != nil {
 				return wrongUsage(`give a file that "vpncheck run -o report.json" wrote`, "%.200s: %w", args[0], err)
 			}
-			return f.write(cmd.OutOrStdout(), judged{r})
+			return f.write(cmd.OutOrStdout(), judged{f.about(r)})
 		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return []string{"json"}, cobra.ShellCompDirectiveFilterFileExt
 		},
 	}
 	f.add(cmd)
+	f.addAim(cmd)
 	return cmd
 }
 

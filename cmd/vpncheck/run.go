@@ -22,6 +22,7 @@ import (
 // runFlags are those of "vpncheck run", each called as its flag.
 type runFlags struct {
 	outputFlags
+	aimFlags
 	only      []string
 	family    string
 	timeout   time.Duration
@@ -45,6 +46,8 @@ func newRun() *cobra.Command {
 STRING is the connection string that "vpncheck serve" prints, vpncheck://HOST/CODE. It can also come from the environment variable
 ` + connEnv + `, or with - from standard input. It is a secret: it is never printed and is in no report.
 
+With --vpn the first lines and the exit status are about that VPN alone, and --error weighs what Windows said against what is seen.
+
 Without STRING, run looks at this computer and its network only.
 
 If you have just changed a setting of the router, say how long ago with --changed: without a restart a router may go on as before for ten
@@ -59,6 +62,7 @@ It needs root, or on Linux: sudo setcap cap_net_raw,cap_net_bind_service+ep vpnc
 ` + exitCodes,
 		Example: `  sudo vpncheck run 'vpncheck://vpn.example.com/CODE'
   sudo vpncheck run -o report.json 'vpncheck://vpn.example.com/CODE'
+  sudo vpncheck run --vpn l2tp-ipsec --error 809 'vpncheck://vpn.example.com/CODE'
   sudo vpncheck run --prove 'vpncheck://vpn.example.com/CODE'
   vpncheck run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -71,6 +75,7 @@ It needs root, or on Linux: sudo setcap cap_net_raw,cap_net_bind_service+ep vpnc
 		},
 	}
 	f.add(cmd)
+	f.addAim(cmd)
 	fl := cmd.Flags()
 	f.addOnly(cmd)
 	fl.BoolVar(&f.prove, "prove", false, "come only to prove to the server that packets arrive, from a machine outside; there are no verdicts")
@@ -104,6 +109,9 @@ func (f *runFlags) checkGiven(cmd *cobra.Command) error {
 	if f.prove && f.deep {
 		return wrongUsage("leave one of them out", "--prove asks each question once: --deep does not go with it")
 	}
+	if f.prove && (f.vpn != "" || f.code != "") {
+		return wrongUsage("leave one of them out", "--prove gives no verdicts: --vpn and --error do not go with it")
+	}
 	if f.prove && (len(f.output) > 0 || f.format != "text") {
 		return wrongUsage("leave one of them out", "--prove makes no report: -o and --format do not go with it")
 	}
@@ -124,6 +132,9 @@ func (f *runFlags) run(ctx context.Context, args []string, in io.Reader, out, er
 	if err := f.check(); err != nil {
 		return err
 	}
+	if err := f.checkAim(); err != nil {
+		return err
+	}
 	probes, along, err := choose(f.only)
 	if err != nil {
 		return err
@@ -135,8 +146,14 @@ func (f *runFlags) run(ctx context.Context, args []string, in io.Reader, out, er
 	if err != nil {
 		return err
 	}
+	if !given && (f.vpn != "" || f.code != "") {
+		return wrongUsage(`give the connection string that "vpncheck serve" prints`, "without a server nothing can be said of a VPN: --vpn and --error need one")
+	}
 	if !given {
 		return f.local(ctx, out, errs)
+	}
+	if !f.prove && f.format == "text" && len(f.only) == 0 {
+		f.ask(in, errs)
 	}
 	if len(along) > 0 {
 		fmt.Fprintf(errs, "vpncheck: testing %s too: the reasons of what you asked for depend on it\n", strings.Join(along, ", "))
@@ -195,11 +212,12 @@ func (f *runFlags) session(ctx context.Context, link wire.ConnString, probes []p
 		out = errs
 	}
 	show := newLive(errs, f.options(errs), probes)
+	show.vpn = f.vpn
 	show.silent = f.prove // what is asked only once decides nothing
 	show.line("connecting to " + report.Clean(link.Host, 60))
 	on := func(e probe.Event) { ev.on(e); show.on(e) }
 	result, early := f.hold(ctx, link, probes, on)
-	rep := report.New(result, probes, report.Tool{Name: "vpncheck", Version: version()})
+	rep := f.about(report.New(result, probes, report.Tool{Name: "vpncheck", Version: version()}))
 	show.clear()
 	if err := ev.end(); err != nil {
 		return err

@@ -82,13 +82,12 @@ func alone(r report.Report) bool { return r.Aim != nil && r.Aim.VPN != "" && !no
 // last repeats the answer where a terminal stops.
 func (p *page) last(r report.Report) {
 	if r.Aim != nil {
-		p.aim(r)
+		p.para(0, 0, r.Aim.Headline, "", color.Bold)
+		p.para(0, 2, "What you can do now:", r.Aim.Now, color.Bold)
 		return
 	}
 	p.summary(r)
-	if r.Recommendation != nil {
-		p.para(0, 0, "Best VPN here:", r.Recommendation.Text, color.Bold)
-	}
+	p.recommendation(r)
 }
 
 func (p *page) summary(r report.Report) {

@@ -33,10 +33,18 @@ func (p *page) vpns(r report.Report) {
 	if len(not) > 0 {
 		p.para(2, 2, "", "Not asked: "+strings.Join(not, ", ")+".")
 	}
-	if r.Recommendation != nil {
-		p.para(0, 0, "Best VPN here:", r.Recommendation.Text, color.Bold)
-	}
+	p.recommendation(r)
 	p.blank()
+}
+
+func (p *page) recommendation(r report.Report) {
+	switch x := r.Recommendation; {
+	case x == nil:
+	case x.VPN == "":
+		p.para(0, 0, "No best VPN:", x.Text, color.Bold)
+	default:
+		p.para(0, 0, "Best VPN here:", x.Text, color.Bold)
+	}
 }
 
 func paintOf(w report.Works) color.Attribute {
@@ -78,6 +86,8 @@ func (p *page) beside(r report.Report) {
 // fared is a verdict in two or three words.
 func fared(x report.Protocol) string {
 	switch {
+	case report.Expected(x.Verdict, x.Reason):
+		return "cannot work behind a NAT"
 	case x.Verdict == probe.Passed:
 		return "works"
 	case x.Verdict == probe.Untested:
