@@ -86,7 +86,7 @@ var windowsErrors = map[int]windowsError{
 	809: {means: "no answer came to the first packets of IPsec (UDP ports 500 and 4500)", vpns: []string{"l2tp-ipsec", "ikev2"},
 		shows: append([]sign{{protocol: "natt"}}, ikeFails...),
 		seen:  "IPsec's packets do not get through",
-		clear: behindServerNAT + ". Else that server, or a firewall before it, does not answer on UDP ports 500 and 4500, or the answers with certificates are too big for the way",
+		clear: "For L2TP/IPsec: " + lower(behindServerNAT) + ". Else the server, or a firewall before it, does not answer on UDP ports 500 and 4500, or the answers with certificates are too big for the way",
 		ask:   "Ask whether the server stands behind a NAT, whether UDP ports 500 and 4500 are open there, and whether it may cut IKE into fragments itself (RFC 7383)."},
 	812: {means: "the server's policy refused you, or the way of signing in", vpns: ofWindows,
 		clear: "Compare how you sign in (MS-CHAP v2, EAP) with what the server allows",
