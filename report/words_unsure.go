@@ -12,16 +12,16 @@ var unsureWords = map[probe.Reason]Words{
 		Next: "Look for \"PPTP passthrough\" (or \"VPN passthrough\") in your router: many routers block TCP port 1723 while it is off.{ifnone}{whose}",
 	},
 	probe.GREOutDropped: {
-		Do: "look for GRE in your router, ask your provider, or use another VPN",
+		Do: "look for \"PPTP passthrough\" in your router, or use another VPN",
 		Next: "Look in your router for \"PPTP passthrough\" or a firewall rule about GRE (IP protocol 47).{ifnone}{whose} Mobile and shared connections often cannot " +
 			"carry GRE at all: then only a VPN without it helps, such as {instead}.",
 	},
 	probe.GREBackDropped: {
-		Do: "look for GRE in your router, ask your provider, or use another VPN",
+		Do: "look for \"PPTP passthrough\" in your router, or use another VPN",
 		Next: "Look in your router for \"PPTP passthrough\" and for a firewall rule about GRE (IP protocol 47).{ifnone}{whose} If nothing helps, " +
 			"use a VPN type that needs no GRE: {instead}.",
 	},
-	probe.NoArrival:      {Do: "look for {title} in your router, else ask your internet provider"},
+	probe.NoArrival:      {Do: "look for a {title} setting in your router; else ask your provider"},
 	probe.ESPOutDropped:  unsureESP,
 	probe.ESPBackDropped: unsureESP,
 	probe.AnsweredByAnother: {
@@ -43,12 +43,12 @@ var unsurePorts = map[int]Words{
 			"{via4500}",
 	},
 	4500: {
-		Do: "look for UDP port 4500 in your router, or use OpenVPN or WireGuard",
+		Do: "look for IPsec settings in your router, or use OpenVPN or WireGuard",
 		Next: "Look in your router for a firewall or passthrough setting about IPsec or UDP port 4500.{ifnone}{whose} " +
 			"Or use a VPN of another kind, such as {nonipsec}.",
 	},
 	1701: {
-		Do: "nothing for L2TP/IPsec; else look for L2TP in your router",
+		Do: "nothing for L2TP/IPsec; else look for an L2TP setting in your router",
 		Next: "Nothing, if yours is L2TP/IPsec, as in Windows, macOS and phones. If it is L2TP without IPsec, look for \"L2TP passthrough\" (or " +
 			"\"VPN passthrough\") in your router.{ifnone}{whose}",
 	},
@@ -60,7 +60,7 @@ func (w Words) unsure(r probe.Reason, fa facts) Words {
 	switch esp := r == probe.ESPOutDropped || r == probe.ESPBackDropped; {
 	case esp && fa.beside["natt"] == works && fa.behindNAT: // nothing is missed
 	case r == probe.UDPPortDropped || r == probe.UDPPortBackDropped:
-		w = w.over(Words{Do: "look for {port} in your router, or ask your internet provider"}).over(unsurePorts[fa.port])
+		w = w.over(Words{Do: "search your router for {port}; else ask your provider"}).over(unsurePorts[fa.port])
 	case r == probe.PayloadAltered && fa.port == 500:
 		w.Do = "look for an \"IPsec ALG\" in your router; else ask your provider"
 		w.Next = "Look in your router for an \"IPsec ALG\" or \"IPsec passthrough\", and for newer firmware.{whose}{via4500}"

@@ -62,7 +62,7 @@ It needs root, or on Linux: sudo setcap cap_net_raw,cap_net_bind_service+ep vpnc
 ` + exitCodes,
 		Example: `  sudo vpncheck run 'vpncheck://vpn.example.com/CODE'
   sudo vpncheck run -o report.json 'vpncheck://vpn.example.com/CODE'
-  sudo vpncheck run --vpn l2tp-ipsec --error 809 'vpncheck://vpn.example.com/CODE'
+  sudo vpncheck run --vpn l2tp-ipsec --error 809 'vpncheck://HOST/CODE'
   sudo vpncheck run --prove 'vpncheck://vpn.example.com/CODE'
   vpncheck run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
