@@ -53,7 +53,7 @@ func TestAdvice(t *testing.T) {
 		{"dead", "IKE works through this router and internet provider.", "The line was dead once, for 2", broken, []probe.Finding{passed("ike")}},
 		{"ah", "AH cannot work behind a NAT", "Nothing: hardly any VPN uses AH", onLinux(),
 			[]probe.Finding{{Protocol: "ah", Verdict: probe.Altered, Reason: probe.AHThroughNAT}}},
-		{"l2tp", "L2TP/IPsec and IKEv2 VPNs fail here, though L2TP without IPsec works.", "Look for UDP port 4500", onLinux(),
+		{"l2tp", "L2TP/IPsec and IKEv2 VPNs fail here, though L2TP without IPsec works.", "Look for IPsec settings", onLinux(),
 			[]probe.Finding{passed("l2tp"), passed("ike"), portDropped("natt", probe.UDPPortDropped, 4500)}},
 	} {
 		s := said(x.c, x.fs...).Summary
