@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -127,12 +128,12 @@ func TestJoinedRandom(t *testing.T) {
 
 // A block that is over when random octets are asked spares what has no form no more than the rest.
 func TestJoinedRandomLate(t *testing.T) {
-	opens := false
-	join(t, shutsPort(wire.IKEPort, func() bool { return opens }), func(j *joined) {
+	var opens atomic.Bool
+	join(t, shutsPort(wire.IKEPort, opens.Load), func(j *joined) {
 		j.prove()
 		go func() {
 			time.Sleep(6500 * time.Millisecond) // of the bubble's time
-			opens = true
+			opens.Store(true)
 		}()
 		r := j.run(j.Context(), j.laptop)
 		j.want(r, map[string]string{"ike": "blocked-out udp-port-dropped"})
@@ -163,14 +164,14 @@ func TestJoinedRandomOutage(t *testing.T) {
 		{"interrupted", func(_ *joined, cancel context.CancelFunc) { cancel() }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			proving, baited := true, func() {} // set in the bubble
-			dead := false
+			var baited atomic.Pointer[func()] // set in the bubble, once the server is proved
+			var dead atomic.Bool
 			route := func(p sock.FakePacket) []sock.FakePacket {
-				if noisy(p) && !proving {
-					dead = true
-					baited()
+				if tell := baited.Load(); noisy(p) && tell != nil {
+					dead.Store(true)
+					(*tell)()
 				}
-				if _, ours := ofHome(p); dead && ours {
+				if _, ours := ofHome(p); dead.Load() && ours {
 					return nil
 				}
 				return blocked(p)
@@ -178,13 +179,14 @@ func TestJoinedRandomOutage(t *testing.T) {
 			join(t, route, func(j *joined) {
 				j.prove()
 				bait := make(chan struct{})
-				proving, baited = false, sync.OnceFunc(func() { close(bait) })
-				j.fake.Stream = func(b []byte, _ bool) []byte {
-					if dead {
+				tell := sync.OnceFunc(func() { close(bait) })
+				baited.Store(&tell)
+				j.fake.SetStream(func(b []byte, _ bool) []byte {
+					if dead.Load() {
 						return nil
 					}
 					return b
-				}
+				})
 				ctx, cancel := context.WithCancel(j.Context())
 				defer cancel()
 				go func() {
@@ -195,7 +197,7 @@ func TestJoinedRandomOutage(t *testing.T) {
 					}
 				}()
 				r := j.run(ctx, j.laptop)
-				if !dead {
+				if !dead.Load() {
 					t.Fatal("nothing random was asked")
 				}
 				j.want(r, map[string]string{"ike": "blocked-out udp-port-dropped", "natt": "passed", "l2tp": "passed", "esp": "passed",

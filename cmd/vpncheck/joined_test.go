@@ -321,7 +321,7 @@ func TestJoinedSlow(t *testing.T) {
 // What neither client nor server acts on may be changed on the way: PPTP lives.
 func TestJoinedHarmlessChange(t *testing.T) {
 	join(t, nat(always), func(j *joined) {
-		j.fake.Stream = func(b []byte, toServer bool) []byte {
+		j.fake.SetStream(func(b []byte, toServer bool) []byte {
 			if m, n, err := wire.ParsePPTP(b); err == nil && n == len(b) && !toServer {
 				if reply, ok := m.(wire.StartControlConnectionReply); ok {
 					reply.MaximumChannels++
@@ -329,7 +329,7 @@ func TestJoinedHarmlessChange(t *testing.T) {
 				}
 			}
 			return b
-		}
+		})
 		j.want(j.run(j.Context(), j.laptop), map[string]string{"pptp": "passed"})
 	})
 }
@@ -337,12 +337,12 @@ func TestJoinedHarmlessChange(t *testing.T) {
 // A call that is cut off again and again is tried a few times, not as fast as it can be: a test is no flood.
 func TestJoinedManners(t *testing.T) {
 	join(t, nat(always), func(j *joined) {
-		j.fake.Stream = func(b []byte, toServer bool) []byte {
+		j.fake.SetStream(func(b []byte, toServer bool) []byte {
 			if m, _, err := wire.ParsePPTP(b); err == nil && m.ControlMessageType() == wire.TypeOutgoingCallReply {
 				return nil
 			}
 			return b
-		}
+		})
 		j.want(j.run(j.Context(), j.laptop), map[string]string{"pptp": "blocked-back no-return"})
 		n := 0
 		for _, p := range j.laptop.Sent() {

@@ -323,6 +323,23 @@ func (p FakePacket) timeExceeded(router netip.Addr, octets int) FakePacket {
 	}
 }
 
+// SetStream is for a Stream that is set while connections are under way.
+func (f *Fake) SetStream(edit func(b []byte, toServer bool) []byte) {
+	f.stream.Lock()
+	defer f.stream.Unlock()
+	f.Stream = edit
+}
+
+// edit is what Stream makes of a write.
+func (f *Fake) edit(b []byte, toServer bool) []byte {
+	f.stream.Lock()
+	defer f.stream.Unlock()
+	if f.Stream == nil {
+		return b
+	}
+	return f.Stream(b, toServer)
+}
+
 // SetDelay makes the time one way another one from now on.
 func (f *Fake) SetDelay(d time.Duration) { f.slower.Store(int64(d)) }
 

@@ -276,10 +276,8 @@ func (c *fakeTCP) Read(b []byte) (int, error) {
 
 func (c *fakeTCP) Write(b []byte) (int, error) {
 	edited := bytes.Clone(b)
-	if c.net.Stream != nil && !c.self {
-		c.net.stream.Lock()
-		edited = c.net.Stream(edited, c.toServer)
-		c.net.stream.Unlock()
+	if !c.self {
+		edited = c.net.edit(edited, c.toServer)
 	}
 	lag := time.Duration(0)
 	if !c.self {
