@@ -57,6 +57,7 @@ func TestTrainCounted(t *testing.T) {
 		{"a-rush-out", aTrain(48, 0, 0, .5, 1.5, reading{0, 100, 200}, reading{.5, 105, 205}, reading{1.5, 1000, 215}, reading{2, 1005, 220}), 0, 0, false},
 		{"a-rush-in", aTrain(48, 0, 0, .5, 1.5, reading{0, 100, 200}, reading{.5, 105, 205}, reading{1.5, 163, 300}, reading{2, 168, 305}), 0, 0, false},
 		{"a-lull", aTrain(48, 0, 0, .5, 1.5, reading{0, 100, 200}, reading{.5, 112, 205}, reading{1.5, 113, 215}, reading{2, 125, 220}), 0, 0, false},
+		{"a-lull-in", aTrain(48, 0, 0, .5, 1.5, reading{0, 100, 200}, reading{.5, 105, 212}, reading{1.5, 163, 213}, reading{2, 168, 225}), 0, 0, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if out, back, ok := c.train.Counted(); out != c.out || back != c.back || ok != c.ok {
