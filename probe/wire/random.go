@@ -33,3 +33,25 @@ func ParseRandom(b []byte) (Tag, error) {
 	end := b[len(b)-TagSize:]
 	return Tag{Nonce: [NonceSize]byte(end), Token: Token(end[NonceSize:])}, nil
 }
+
+// Where a protocol's opening is smaller than RandomSize, as OpenVPN's of 14 octets is, random octets of its size have a Brief at their end.
+
+// BriefRandomSize is the least size of a datagram of random octets at all.
+const BriefRandomSize = BriefSize + 4
+
+// AppendBriefRandom appends a datagram of size octets, at least BriefRandomSize, with a brief token at its end.
+func AppendBriefRandom(b []byte, size int, t Brief) []byte {
+	return append(appendNoise(b, max(size, BriefRandomSize)-BriefSize), t[:]...)
+}
+
+// ParseBriefRandom reads the brief token at the end of a datagram that is too small for a whole one. It returns ErrShort if b has no room for
+// it, and ErrFormat if b has room for a Tag.
+func ParseBriefRandom(b []byte) (Brief, error) {
+	if err := need(b, BriefRandomSize, "a datagram of random octets"); err != nil {
+		return Brief{}, err
+	}
+	if len(b) >= RandomSize {
+		return Brief{}, bad("%d octets have room for a whole token", len(b))
+	}
+	return Brief(b[len(b)-BriefSize:]), nil
+}

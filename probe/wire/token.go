@@ -44,7 +44,10 @@ const (
 	CarrierESP     Carrier = "esp"         // IP protocol 50
 	CarrierAH      Carrier = "ah"          // IP protocol 51
 	CarrierL2TP    Carrier = "l2tp"        // UDP 1701
-	CarrierRandom  Carrier = "random"      // UDP 500, 4500 and 1701: octets without a form
+	// OpenVPN, on UDP and TCP 1194
+	CarrierOpenVPNUDP Carrier = "openvpn-udp"
+	CarrierOpenVPNTCP Carrier = "openvpn-tcp"
+	CarrierRandom     Carrier = "random" // UDP 500, 4500, 1701 and 1194: octets without a form
 )
 
 var tokenText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
