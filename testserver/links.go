@@ -76,6 +76,22 @@ func (l *links) all() []*link {
 	return all
 }
 
+// waiting are the sessions that wait for a carrier at the moment, as many as most.
+func (l *links) waiting(c wire.Carrier, most int) []*gate.Session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []*gate.Session
+	for s, k := range l.by {
+		if len(out) >= most {
+			break
+		}
+		if k.desk.expects(c) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // A desk knows a session's open conversations and routes to them what was seen.
 type desk struct {
 	mu        sync.Mutex
@@ -123,6 +139,14 @@ func (d *desk) conversation(c wire.Carrier) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// expects says whether an open conversation declared a carrier.
+func (d *desk) expects(c wire.Carrier) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok := d.conversation(c)
+	return ok
 }
 
 // stray says whether a stray on a carrier is to be reported, and counts it.

@@ -25,13 +25,22 @@ type nicWatch struct {
 	proto   uint8
 	port    uint16 // 0 for a protocol without ports
 	carrier wire.Carrier
-	token   func(b []byte) (wire.Token, bool) // nil: a SYN, which has none
+	token   func(s wire.Sighting) (wire.Token, bool) // nil: a SYN, which has none
 }
 
 // NIC has a carrier's packets watched at the network card as well, before the machine's own firewall and its reverse-path filter: what
 // is seen there and comes to no socket was dropped by one of them (F01, F27, T16). token finds the token in what the responder would
 // take for a question, and in nothing else: what it finds must come to Answer, or the firewall is blamed for what the responder did.
 func (h *Host) NIC(proto uint8, port uint16, c wire.Carrier, token func(b []byte) (wire.Token, bool)) {
+	if token == nil {
+		h.NICFrom(proto, port, c, nil)
+		return
+	}
+	h.NICFrom(proto, port, c, func(s wire.Sighting) (wire.Token, bool) { return token(s.Bytes) })
+}
+
+// NICFrom is NIC for a protocol whose token is known only with where it came from.
+func (h *Host) NICFrom(proto uint8, port uint16, c wire.Carrier, token func(s wire.Sighting) (wire.Token, bool)) {
 	h.watches = append(h.watches, nicWatch{proto, port, c, token})
 }
 
@@ -78,7 +87,7 @@ func (h *Host) incoming(s wire.Sighting) {
 		case k.token == nil:
 			h.incomingSYN(k.carrier, s)
 		default:
-			if token, ok := k.token(s.Bytes); ok {
+			if token, ok := k.token(s); ok {
 				h.incomingToken(k.carrier, token, s)
 			}
 		}

@@ -45,8 +45,9 @@ var programs = map[string][]wire.Carrier{
 	"pptpd":      {wire.CarrierPPTP, wire.CarrierGREv1},
 	"pptpctrl":   {wire.CarrierPPTP, wire.CarrierGREv1},
 	"pptp":       {wire.CarrierGREv1},
+	"openvpn":    {wire.CarrierOpenVPNUDP, wire.CarrierOpenVPNTCP},
 	"accel-pppd": {wire.CarrierPPTP, wire.CarrierGREv1, wire.CarrierL2TP},
-	"vpnserver":  {wire.CarrierIKE, wire.CarrierNATT, wire.CarrierESP, wire.CarrierL2TP}, // SoftEther
+	"vpnserver":  {wire.CarrierIKE, wire.CarrierNATT, wire.CarrierESP, wire.CarrierL2TP, wire.CarrierOpenVPNUDP, wire.CarrierOpenVPNTCP}, // SoftEther
 }
 
 var ipsec = []wire.Carrier{wire.CarrierIKE, wire.CarrierNATT, wire.CarrierESP, wire.CarrierAH}

@@ -31,7 +31,10 @@ const (
 	tlsData   = 23 // application_data, as which TLS 1.3 hides all else
 )
 
-// openVPNFlights are the sizes of the records, by who sends them.
+// OpenVPNServerFlightMost are the octets of TLS in a server's first control packet.
+const OpenVPNServerFlightMost = 810
+
+// The sizes of the records, by who sends them.
 var (
 	openVPNServerFlight = []int{23, 62, 398, 96, 69} // EncryptedExtensions, CertificateRequest, Certificate, CertificateVerify, Finished
 	openVPNClientFlight = []int{400, 95, 69, 353}    // Certificate, CertificateVerify, Finished, and OpenVPN's key method

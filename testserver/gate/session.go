@@ -96,6 +96,25 @@ func (s *Session) Token(c wire.Carrier, exchange uint32) wire.Token {
 	return s.mint.Make(wire.Answer, c, exchange)
 }
 
+// Question returns the token that a question of the client's would have, for those whose protocol has no room for it: whoever asks for one
+// must have seen another proof.
+func (s *Session) Question(c wire.Carrier, exchange uint32) wire.Token {
+	return s.mint.Make(wire.Question, c, exchange)
+}
+
+// Brief returns the brief token of the answer to an exchange.
+func (s *Session) Brief(c wire.Carrier, exchange uint32) wire.Brief {
+	return s.mint.Brief(wire.Answer, c, exchange)
+}
+
+// ReadBrief returns the exchange of a question's brief token, and false if it is none of this session's, or the session has ended.
+func (s *Session) ReadBrief(c wire.Carrier, b wire.Brief) (exchange uint32, ok bool) {
+	if !s.live(s.gate.now()) {
+		return 0, false
+	}
+	return s.mint.ReadBrief(wire.Question, c, b)
+}
+
 // Derive returns the session's key for another use, which the client can derive as well.
 func (s *Session) Derive(label string) []byte { return s.mint.Derive(label) }
 

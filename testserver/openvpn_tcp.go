@@ -1,0 +1,180 @@
+package testserver
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"vpncheck/probe/wire"
+	"vpncheck/testserver/gate"
+)
+
+const (
+	openVPNFirst   = 10 * time.Second // for the first packet of a stranger
+	openVPNIdle    = 60 * time.Second
+	openVPNTotal   = 256 // connections that have shown no token
+	openVPNEach    = 32  // of one address
+	openVPNSession = 32  // connections of one session
+	openVPNPackets = 512 // packets of one connection
+	openVPNBuffer  = 4 << 10
+)
+
+// OpenVPNTCP answers OpenVPN on TCP port 1194: the same packets as on UDP, each behind its length.
+func OpenVPNTCP() Responder {
+	return &openVPNTCP{waiting: newLimiter(openVPNTotal, openVPNEach), held: make(map[*gate.Session]int)}
+}
+
+type openVPNTCP struct {
+	h       *Host
+	waiting *limiter
+
+	mu   sync.Mutex
+	held map[*gate.Session]int // connections
+}
+
+func (*openVPNTCP) Carriers() []wire.Carrier { return []wire.Carrier{wire.CarrierOpenVPNTCP} }
+
+func (p *openVPNTCP) Listen(h *Host) {
+	p.h = h
+	h.TCP(wire.OpenVPNPort, p.connection, wire.CarrierOpenVPNTCP)
+	h.SYNs(wire.OpenVPNPort, func(s wire.Sighting) {
+		h.Arrived(s, wire.CarrierOpenVPNTCP)
+		h.deliveredSYN(wire.CarrierOpenVPNTCP, s)
+		h.Stray(wire.CarrierOpenVPNTCP, s)
+	}, wire.CarrierOpenVPNTCP)
+	h.NIC(protoTCP, wire.OpenVPNPort, wire.CarrierOpenVPNTCP, nil)
+}
+
+// openVPNConn is one connection. Only its own goroutine uses it.
+type openVPNConn struct {
+	p           *openVPNTCP
+	conn        net.Conn
+	client, own netip.AddrPort
+	buf         []byte
+	session     *gate.Session // nil until a token was shown
+}
+
+func (p *openVPNTCP) connection(conn net.Conn) {
+	c := &openVPNConn{p: p, conn: conn, client: addrPort(conn.RemoteAddr()), own: addrPort(conn.LocalAddr())}
+	p.h.Arrived(wire.Sighting{Src: c.client, Dst: c.own}, wire.CarrierOpenVPNTCP)
+	release := p.waiting.enter(c.client.Addr(), p.h.turnAway(conn))
+	if release == nil {
+		return
+	}
+	defer release()
+	if c.next(openVPNFirst); c.session == nil || !p.hold(c.session) {
+		return
+	}
+	release()
+	defer p.let(c.session)
+	done := p.h.Ends(c.session)
+	if done == nil {
+		return
+	}
+	defer context.AfterFunc(done, func() { conn.Close() })()
+	for range openVPNPackets {
+		if !c.next(openVPNIdle) {
+			return
+		}
+	}
+}
+
+// hold counts a session's connections.
+func (p *openVPNTCP) hold(s *gate.Session) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held[s] >= openVPNSession {
+		return false
+	}
+	p.held[s]++
+	return true
+}
+
+func (p *openVPNTCP) let(s *gate.Session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held[s]--; p.held[s] == 0 {
+		delete(p.held, s)
+	}
+}
+
+// read waits for one whole packet. What does not become one is handed over, if it came from a session's address.
+func (c *openVPNConn) read(wait time.Duration) (m wire.OpenVPN, arrived wire.Sighting, ok bool) {
+	c.conn.SetReadDeadline(time.Now().Add(wait))
+	for {
+		m, n, err := wire.ParseOpenVPNStream(c.buf)
+		if err == nil {
+			arrived = c.sighting(c.client, c.own, c.buf[:n:n])
+			c.buf = append([]byte(nil), c.buf[n:]...)
+			return m, arrived, true
+		}
+		if errors.Is(err, wire.ErrShort) && len(c.buf) < openVPNBuffer {
+			b := make([]byte, openVPNBuffer-len(c.buf))
+			if n, _ := c.conn.Read(b); n > 0 {
+				c.buf = append(c.buf, b[:n]...)
+				continue
+			}
+		}
+		if len(c.buf) > 0 {
+			c.p.h.Stray(wire.CarrierOpenVPNTCP, c.sighting(c.client, c.own, c.buf))
+		}
+		return wire.OpenVPN{}, wire.Sighting{}, false
+	}
+}
+
+func (c *openVPNConn) sighting(src, dst netip.AddrPort, b []byte) wire.Sighting {
+	return wire.Sighting{State: wire.Seen, At: c.p.h.now(), Where: "tcp", Src: src, Dst: dst, Bytes: b}
+}
+
+// next handles one packet, and says whether there may be another. The first must be a reset of a session's; whoever has shown one has proved
+// that the address receives, by TCP's handshake. A packet of another session has no place here.
+func (c *openVPNConn) next(wait time.Duration) bool {
+	m, arrived, ok := c.read(wait)
+	if !ok {
+		return false
+	}
+	q, ok := c.p.h.openVPN(wire.CarrierOpenVPNTCP, arrived, m)
+	first := c.session == nil
+	if !ok || first && m.Opcode != wire.OpenVPNHardResetClient {
+		c.p.h.Stray(wire.CarrierOpenVPNTCP, arrived)
+		return !first
+	}
+	c.p.h.Answer(Question{Carrier: wire.CarrierOpenVPNTCP, Tag: q.tag, Arrived: arrived, Message: arrived.Bytes}, Answerer{
+		Build: func(s *gate.Session) ([]byte, string) {
+			if !first && s != c.session {
+				return nil, gate.SilentToken
+			}
+			if first {
+				s.Prove(c.client.Addr())
+			}
+			return q.answer(s)
+		},
+		Send: func(s *gate.Session, packets []byte) (wire.Sighting, string) {
+			sent, silent := c.write(s, packets)
+			if silent == "" && first {
+				c.session = s
+			}
+			return sent, silent
+		},
+	})
+	return true
+}
+
+func (c *openVPNConn) write(s *gate.Session, b []byte) (wire.Sighting, string) {
+	if silent := s.Spend(c.client.Addr(), ipHeaderSize(c.client.Addr())+tcpHeader+len(b)); silent != "" {
+		return wire.NotSeen(), silent
+	}
+	c.conn.SetWriteDeadline(time.Now().Add(pptpWrite))
+	sent := c.sighting(c.own, c.client, b)
+	if _, err := c.conn.Write(b); err != nil {
+		return wire.Sighting{State: wire.Absent, Why: err.Error()}, silentSend
+	}
+	c.p.h.count.answers.Add(1)
+	if l := c.p.h.links.of(s); l != nil {
+		l.flows.note(protoTCP, c.own.Port(), c.client)
+	}
+	return sent, ""
+}
