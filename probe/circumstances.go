@@ -22,19 +22,26 @@ type Circumstances struct {
 	// Over is when the last conversation had ended. What the line does to the witnesses that are asked afterwards is no part of the
 	// conversations' circumstances.
 	Over time.Time `json:"over,omitzero"`
+	// Calm is when the last of those conversations had ended that are not late (Info.Late), if there were others: their verdicts rest on what
+	// was known by then.
+	Calm time.Time `json:"calm,omitzero"`
 	// Stop is set if no verdict can be given, or if the run ended before its time.
 	Stop *Stop `json:"stop,omitempty"`
 	// NoSession is set if the server could not be reached at all.
 	NoSession *NoSessionFacts `json:"no_session,omitempty"`
 }
 
-// during are the circumstances as they were while the conversations were held.
-func (c Circumstances) during() Circumstances {
-	if c.Over.IsZero() {
+// during are the circumstances as they were while the conversations were held, or while those were that are not late.
+func (c Circumstances) during(late bool) Circumstances {
+	over := c.Over
+	if !late && !c.Calm.IsZero() {
+		over = c.Calm
+	}
+	if over.IsZero() {
 		return c
 	}
-	c.Control = c.Control.until(c.Over)
-	if c.Stop != nil && c.Stop.At.After(c.Over) {
+	c.Control = c.Control.until(over)
+	if c.Stop != nil && c.Stop.At.After(over) {
 		c.Stop = nil
 	}
 	return c

@@ -224,8 +224,8 @@ func (c *Conversation) stray(s wire.Stray) bool {
 	if c.over {
 		return false
 	}
-	if s.Carrier == wire.CarrierPPTP && s.Arrived.Proto == protoTCP {
-		return c.syn(s.Arrived)
+	if s.Arrived.Proto == protoTCP { // of what is in a connection no packet is seen
+		return slices.Contains(c.info.Carriers, s.Carrier) && c.syn(s.Arrived)
 	}
 	best, most := -1, 0
 	for i, e := range c.obs.Exchanges {

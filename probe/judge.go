@@ -13,7 +13,7 @@ import (
 // unless the server looked and saw nothing, or answered and nothing came; docs/design.md has the law in words.
 func Judge(p Probe, o Observation, c Circumstances) Finding {
 	info, afterwards := p.Info(), c.Control
-	c = c.during()
+	c = c.during(info.Late)
 	f := Finding{Protocol: info.ID, Because: []Evidence{}}
 	if reason, evidence, ok := untested(o, c); ok {
 		f.Verdict, f.Reason, f.Because = Untested, reason, evidence

@@ -80,6 +80,13 @@ func (p *Path) stop(r Reason, args map[string]any) {
 	}
 }
 
+// calm notes that the last conversation has ended that is not late.
+func (p *Path) calm() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.facts.Calm = time.Now()
+}
+
 // over notes that the last conversation has ended.
 func (p *Path) over() {
 	p.mu.Lock()

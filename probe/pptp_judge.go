@@ -139,7 +139,7 @@ func callIDChanges(e Exchange, ids callIDs) (out []Change) {
 func (PPTP) Reason(o Observation, stage Stage, v Verdict, c Circumstances) (Reason, []Evidence) {
 	switch {
 	case v == BlockedOut && stage.ID == stageConnect:
-		return connectReason(o), nil
+		return connectReason(o, TCP1723Dropped), nil
 	case v == BlockedOut && stage.ID == stageGRE:
 		return GREOutDropped, nil
 	case v == BlockedBack && stage.ID == stageGRE:
@@ -148,9 +148,9 @@ func (PPTP) Reason(o Observation, stage Stage, v Verdict, c Circumstances) (Reas
 	return "", nil
 }
 
-// connectReason tells a reset from a refusal by ICMP, which the socket takes for one and the same if it is 3/3.
-func connectReason(o Observation) Reason {
-	reason := TCP1723Dropped
+// connectReason tells a reset from a refusal by ICMP, which the socket takes for one and the same if it is 3/3; and both from silence, for
+// which there is a reason already.
+func connectReason(o Observation, reason Reason) Reason {
 	for _, e := range o.Exchanges {
 		switch {
 		case e.Stage != stageConnect || e.Refused == "":

@@ -178,6 +178,9 @@ type Info struct {
 	Carriers []wire.Carrier
 	// After names probes that must have ended before this one begins, if they run at all.
 	After []string
+	// Late says that it looks like bait to whatever inspects packets: it begins when all that are not late have ended, and what then becomes
+	// of the line changes none of their verdicts.
+	Late bool
 	// With names probes that are run along, because this one's reason needs to know how they fared.
 	With []string
 	// Weak says why nobody should use the protocol any more, and is empty for the others.

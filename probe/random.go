@@ -28,29 +28,39 @@ const (
 type opener interface {
 	Probe
 	opening(c *Conversation, f *Flow) func(wire.Tag) []byte
-	read(wire.Sighting) (wire.Tag, bool)
+	read(c *Conversation) func(wire.Sighting) (wire.Tag, bool)
 }
 
 func (IKE) opening(_ *Conversation, f *Flow) func(wire.Tag) []byte {
 	return newIKEv2(wire.GroupCurve25519, f.Local(), f.to).open
 }
 
-func (IKE) read(s wire.Sighting) (wire.Tag, bool) { return readIKE(s) }
+func (IKE) read(*Conversation) func(wire.Sighting) (wire.Tag, bool) { return readIKE }
 
 func (NATT) opening(_ *Conversation, f *Flow) func(wire.Tag) []byte {
 	sa := newIKEv2(wire.GroupCurve25519, f.Local(), f.to)
 	return func(t wire.Tag) []byte { return wire.AppendNATTIKE(nil, sa.open(t)) }
 }
 
-func (NATT) read(s wire.Sighting) (wire.Tag, bool) { return readNATT(s) }
+func (NATT) read(*Conversation) func(wire.Sighting) (wire.Tag, bool) { return readNATT }
 
 func (L2TP) opening(c *Conversation, f *Flow) func(wire.Tag) []byte {
 	k := (&l2tpTalk{c: c, flow: f, tunnels: map[uint16]*l2tpTunnel{}}).attempt()
 	return func(t wire.Tag) []byte { return k.message(t, 0, wire.L2TPSCCRQ, k.opening()...) }
 }
 
-func (L2TP) read(s wire.Sighting) (wire.Tag, bool) {
-	return (&l2tpTalk{tunnels: map[uint16]*l2tpTunnel{}}).read(s)
+func (L2TP) read(*Conversation) func(wire.Sighting) (wire.Tag, bool) {
+	return (&l2tpTalk{tunnels: map[uint16]*l2tpTunnel{}}).read
+}
+
+func (OpenVPNUDP) opening(c *Conversation, _ *Flow) func(wire.Tag) []byte {
+	return func(t wire.Tag) []byte {
+		return newOpenVPN(c.path, wire.CarrierOpenVPNUDP, 1, t.Token.Exchange()).reset().Append(nil)
+	}
+}
+
+func (OpenVPNUDP) read(c *Conversation) func(wire.Sighting) (wire.Tag, bool) {
+	return (&openVPNTalk{c: c, carrier: wire.CarrierOpenVPNUDP}).read
 }
 
 // withRandom is a probe's conversation in which its opening is asked beside random octets.
@@ -80,7 +90,7 @@ func (w withRandom) ask(ctx context.Context, path *Path) []Exchange {
 	}
 	size := make(chan int, 2) // of a real opening
 	random := func(local uint16, part string) func() {
-		f, err := c.UDP(local, w.port, wire.CarrierRandom, readRandom)
+		f, err := c.UDP(local, w.port, wire.CarrierRandom, c.readRandom)
 		return func() {
 			n := <-size
 			if err != nil {
@@ -88,7 +98,7 @@ func (w withRandom) ask(ctx context.Context, path *Path) []Exchange {
 			}
 			defer f.Close()
 			w.say(ctx, f, part, randomStock, func() func(wire.Tag) []byte {
-				return func(t wire.Tag) []byte { return wire.AppendRandom(nil, n, t) }
+				return func(t wire.Tag) []byte { return c.randomOctets(n, t) }
 			})
 		}
 	}
@@ -96,7 +106,7 @@ func (w withRandom) ask(ctx context.Context, path *Path) []Exchange {
 	all.Go(random(w.port, randomStock))
 	all.Go(random(0, randomFresh))
 	all.Go(func() {
-		f, err := c.UDP(0, w.port, w.Info().Stages[0].Carrier, w.read)
+		f, err := c.UDP(0, w.port, w.Info().Stages[0].Carrier, w.read(c))
 		if err != nil {
 			close(size)
 			return
@@ -126,8 +136,20 @@ func (withRandom) say(ctx context.Context, f *Flow, part, stage string, payload 
 	}
 }
 
+// randomOctets are as many as an opening has; too few for a tag, they have a brief token.
+func (c *Conversation) randomOctets(n int, t wire.Tag) []byte {
+	if n < wire.RandomSize {
+		return wire.AppendBriefRandom(nil, n, c.path.mint.Brief(wire.Question, wire.CarrierRandom, t.Token.Exchange()))
+	}
+	return wire.AppendRandom(nil, n, t)
+}
+
 // readRandom takes the tag out of what came back.
-func readRandom(s wire.Sighting) (wire.Tag, bool) {
+func (c *Conversation) readRandom(s wire.Sighting) (wire.Tag, bool) {
+	if b, err := wire.ParseBriefRandom(s.Bytes); err == nil {
+		n, ok := c.path.mint.ReadBrief(wire.Answer, wire.CarrierRandom, b)
+		return wire.Tag{Token: c.path.mint.Make(wire.Answer, wire.CarrierRandom, n)}, ok
+	}
 	tag, err := wire.ParseRandom(s.Bytes)
 	return tag, err == nil
 }

@@ -15,11 +15,14 @@ const (
 	TCPReset       Reason = "tcp-reset"
 	TCPRefused     Reason = "tcp-refused" // by ICMP
 	TCP1723Dropped Reason = "tcp-1723-dropped"
-	GREOutDropped  Reason = "gre-out-dropped"
-	ESPOutDropped  Reason = "esp-out-dropped"
-	AHOutDropped   Reason = "ah-out-dropped"
-	UDPPortDropped Reason = "udp-port-dropped"
-	UDPRefused     Reason = "udp-refused"
+	TCPPortDropped Reason = "tcp-port-dropped" // another TCP port
+	// The connection opens, and what is written on it does not arrive.
+	TCPContentDropped Reason = "tcp-content-dropped"
+	GREOutDropped     Reason = "gre-out-dropped"
+	ESPOutDropped     Reason = "esp-out-dropped"
+	AHOutDropped      Reason = "ah-out-dropped"
+	UDPPortDropped    Reason = "udp-port-dropped"
+	UDPRefused        Reason = "udp-refused"
 	// The port is open to random octets and shut to the protocol's opening: something looks into the packets (F12).
 	UDPContentDropped Reason = "udp-content-dropped"
 	ZeroChecksum      Reason = "udp-zero-checksum-dropped"
@@ -106,7 +109,7 @@ const (
 	EvVoid      Reason = "void"         // args: tries, seconds: fell into an outage and were repeated
 	EvSilent    Reason = "silent"       // args: why, count
 	EvAtNIC     Reason = "at-nic"       // args: count, tries: answers that reached the laptop's network card and no program
-	EvPort      Reason = "port"         // args: port: of UDP at the server
+	EvPort      Reason = "port"         // args: port: of UDP at the server; over: "tcp" if it is of TCP
 	EvStandsIn  Reason = "stands-in"    // args: part, why, hint: the deciding form could not be asked, part stands for it
 	EvOtherPart Reason = "other-part"   // args: part: another form passed where the deciding one did not
 	EvNATFound  Reason = "nat-found"    // args: client, server (bool): what NAT detection says (RFC 7296, section 2.23)

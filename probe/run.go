@@ -97,19 +97,29 @@ func (r *run) hold(ctx context.Context) {
 	if _, ok := r.done["ike"]; !ok {
 		r.path.ikeDone() // nobody to wait for
 	}
-	var all sync.WaitGroup
-	for i, p := range r.probes {
-		all.Go(func() {
-			defer close(r.done[p.Info().ID])
-			r.one(ctx, i, p)
-		})
+	if r.observe(ctx, false); slices.ContainsFunc(r.probes, func(p Probe) bool { return p.Info().Late }) {
+		r.path.calm()
+		r.observe(ctx, true)
 	}
-	all.Wait()
 	r.path.over()
 	r.random(ctx)
 	r.over.Store(true)
 	r.tell()
 	r.ask(ctx, r.settle(ctx, router))
+}
+
+// observe runs those that are late, or those that are not, and waits for them.
+func (r *run) observe(ctx context.Context, late bool) {
+	var all sync.WaitGroup
+	for i, p := range r.probes {
+		if p.Info().Late == late {
+			all.Go(func() {
+				defer close(r.done[p.Info().ID])
+				r.one(ctx, i, p)
+			})
+		}
+	}
+	all.Wait()
 }
 
 // controlSocket opens the UDP leg; without it TLS beats alone.
@@ -128,7 +138,7 @@ func (r *run) controlSocket() sock.Conn {
 func (r *run) one(ctx context.Context, i int, p Probe) {
 	info := p.Info()
 	for _, before := range info.After {
-		if ch, ok := r.done[before]; ok {
+		if ch, ok := r.done[before]; ok && (info.Late || !r.isLate(before)) {
 			<-ch
 		}
 	}
@@ -177,6 +187,11 @@ func (r *run) tell() {
 	for _, f := range ready {
 		r.event(Event{Kind: "verdict", Protocol: f.Protocol, Finding: &f})
 	}
+}
+
+// isLate says whether a probe of the run is late: nobody else waits for it.
+func (r *run) isLate(id string) bool {
+	return slices.ContainsFunc(r.probes, func(p Probe) bool { return p.Info().ID == id && p.Info().Late })
 }
 
 // missing says whether a probe takes part in the run and is not in yet.

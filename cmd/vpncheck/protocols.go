@@ -19,6 +19,8 @@ var protocols = []struct {
 	{probe.ESP{}, testserver.ESP},
 	{probe.AH{}, testserver.AH},
 	{probe.L2TP{}, testserver.L2TP},
+	{probe.OpenVPNUDP{}, testserver.OpenVPNUDP},
+	{probe.OpenVPNTCP{}, testserver.OpenVPNTCP},
 }
 
 func protocolIDs() []string {
