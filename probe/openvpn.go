@@ -50,7 +50,7 @@ func openVPNParts() []Part {
 // Info implements Probe.
 func (OpenVPNUDP) Info() Info {
 	return Info{
-		ID: "openvpn-udp", Title: "OpenVPN (UDP 1194)",
+		ID: "openvpn-udp", Title: "OpenVPN over UDP (1194)",
 		Parts:    openVPNParts(),
 		Stages:   openVPNStages("UDP port 1194", wire.CarrierOpenVPNUDP, wire.OpenVPNPort),
 		Carriers: []wire.Carrier{wire.CarrierOpenVPNUDP},

@@ -13,7 +13,7 @@ import (
 func (OpenVPNTCP) Info() Info {
 	connect := Stage{ID: stageConnect, Title: "the connection to TCP port 1194", Carrier: wire.CarrierOpenVPNTCP, Rounds: 1}
 	return Info{
-		ID: "openvpn-tcp", Title: "OpenVPN (TCP 1194)",
+		ID: "openvpn-tcp", Title: "OpenVPN over TCP (1194)",
 		Parts:    openVPNParts(),
 		Stages:   slices.Concat([]Stage{connect}, openVPNStages("TCP port 1194", wire.CarrierOpenVPNTCP, 0)),
 		Carriers: []wire.Carrier{wire.CarrierOpenVPNTCP},

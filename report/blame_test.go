@@ -27,7 +27,7 @@ func TestAdviceFitsTheCulprit(t *testing.T) {
 					continue
 				}
 				fa := newFacts("ESP")
-				fa.at(port)
+				fa.at(port, "")
 				fa.beside = map[string]outcome{"natt": works}
 				fa.behindNAT = true
 				fa.accuse(&Diagnosis{Culprit: culprit, Confidence: Likely}, r)

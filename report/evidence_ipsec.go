@@ -19,6 +19,9 @@ var ipsecEvidence = map[probe.Reason]func(a args, fa facts) string{
 }
 
 func sayPort(a args, _ facts) string {
+	if a.text("over", 10) == "tcp" {
+		return fmt.Sprintf("The server's TCP port is %.0f.", a.count("port"))
+	}
 	return fmt.Sprintf("The server's UDP port is %.0f.", a.count("port"))
 }
 

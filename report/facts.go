@@ -20,7 +20,8 @@ type facts struct {
 	fill   map[string]string // by placeholder, without the braces
 	blind  map[string]bool   // the exchanges of which the server could not tell whether they arrived
 
-	port      int                // of UDP, at the server; 0 if there is none
+	port      int                // at the server; 0 if there is none
+	tcp       bool               // it is TCP's, not UDP's
 	beside    map[string]outcome // how the run's protocols fared
 	behindNAT bool
 	shared    bool // the second NAT is the provider's own
@@ -109,7 +110,11 @@ func (fa facts) only(title string) facts {
 	out := newFacts(title)
 	out.stages, out.beside, out.behindNAT, out.shared = fa.stages, fa.beside, fa.behindNAT, fa.shared
 	out.fill["server"] = fa.fill["server"]
-	out.at(float64(fa.port))
+	over := ""
+	if fa.tcp {
+		over = "tcp"
+	}
+	out.at(float64(fa.port), over)
 	return out
 }
 
@@ -201,7 +206,7 @@ func (fa *facts) add(e probe.Evidence, f probe.Finding) {
 	case probe.EvWhy:
 		fa.said(a)
 	case probe.EvPort:
-		fa.at(a.count("port"))
+		fa.at(a.count("port"), a.text("over", 10))
 	case probe.EvSendErr:
 		fa.said(args{"why": a["error"]})
 	case probe.EvSilent:
@@ -312,6 +317,9 @@ var carriers = map[wire.Carrier]string{
 	wire.CarrierL2TP:    "UDP port 1701",
 	wire.CarrierESP:     "ESP",
 	wire.CarrierAH:      "AH",
+
+	wire.CarrierOpenVPNUDP: "UDP port 1194",
+	wire.CarrierOpenVPNTCP: "TCP port 1194",
 }
 
 func carrier(a args) string {

@@ -42,11 +42,29 @@ func (s setting) ikev2() bool {
 	return !s.noUDP()
 }
 
+// openVPN is what this run knows of OpenVPN, where it was asked: as which it works, or "" if it does not.
+func (s setting) openVPN() (how string, asked bool) {
+	switch {
+	case s.beside["openvpn-udp"] == works:
+		return "OpenVPN", true
+	case s.beside["openvpn-tcp"] == works:
+		return "OpenVPN over TCP", true
+	}
+	return "", s.asked["openvpn-udp"] && s.asked["openvpn-tcp"]
+}
+
 // other names the kinds of VPN that may work here, in few words.
 func (s setting) other() string {
+	open, asked := s.openVPN()
 	switch {
+	case asked && open == "" && s.noUDP():
+		return "SSTP"
 	case s.noUDP():
 		return "OpenVPN over TCP"
+	case asked && open == "" && s.ikev2():
+		return "IKEv2 or WireGuard"
+	case asked && open == "":
+		return "WireGuard or SSTP"
 	case s.ikev2():
 		return "IKEv2, OpenVPN or WireGuard"
 	}
@@ -55,9 +73,14 @@ func (s setting) other() string {
 
 // instead names them, and says what this run knows of them.
 func (s setting) instead() string {
+	open, openAsked := s.openVPN()
 	switch {
-	case s.noUDP():
-		return "OpenVPN over TCP (not tested here)"
+	case s.noUDP(), openAsked && open == "" && !s.ikev2():
+		return s.nonIPsec()
+	case openAsked && open == "":
+		return "IKEv2 or WireGuard (not tested here)"
+	case openAsked && s.ikev2():
+		return "IKEv2, " + open + " (it works here) or WireGuard (not tested here)"
 	case !s.ikev2():
 		return s.nonIPsec()
 	case s.asked["ike"] || s.asked["natt"]:
@@ -68,7 +91,15 @@ func (s setting) instead() string {
 
 // nonIPsec are those of the kinds that are no IPsec.
 func (s setting) nonIPsec() string {
-	if s.noUDP() {
+	open, asked := s.openVPN()
+	switch {
+	case open != "":
+		return open + ", which works here"
+	case asked && s.noUDP():
+		return "SSTP (not tested here)"
+	case asked:
+		return "WireGuard or SSTP (not tested here)"
+	case s.noUDP():
 		return "OpenVPN over TCP (not tested here)"
 	}
 	return "OpenVPN (over TCP if UDP is blocked) or WireGuard (not tested here)"

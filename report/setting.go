@@ -57,15 +57,23 @@ func (fa *facts) in(s setting) {
 	fa.fill["other"], fa.fill["instead"], fa.fill["nonipsec"] = s.other(), s.instead(), s.nonIPsec()
 }
 
-// at takes up the server's UDP port.
-func (fa *facts) at(port float64) {
+// at takes up the server's port.
+func (fa *facts) at(port float64, over string) {
 	if port < 1 || port > 65535 {
 		return
 	}
-	fa.port = int(port)
-	fa.fill["port"] = fmt.Sprintf("UDP port %d", fa.port)
+	fa.port, fa.tcp = int(port), over == "tcp"
+	fa.fill["port"] = fmt.Sprintf("%s port %d", fa.over(), fa.port)
 	fa.fill["use"], fa.fill["phone"] = portWords[fa.port].use, portWords[fa.port].phone
 	fa.letIn()
+}
+
+// over is the protocol whose port that is.
+func (fa facts) over() string {
+	if fa.tcp {
+		return "TCP"
+	}
+	return "UDP"
 }
 
 // remarkable is the evidence that people should read even where the protocol works.

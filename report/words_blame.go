@@ -12,6 +12,9 @@ func (fa *facts) accuse(d *Diagnosis, r probe.Reason) {
 	blocked := fa.fill["out"]
 	if r == probe.TCPReset || r == probe.TCPRefused || r == probe.TCP1723Dropped {
 		blocked = "TCP port 1723"
+		if fa.tcp {
+			blocked = fa.fill["port"]
+		}
 	}
 	fa.blame, fa.charge, fa.router, fa.laptop = CulpritUnknown, "", "", false
 	who := either([]Culprit{CulpritRouter, CulpritISP}, "")

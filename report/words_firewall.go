@@ -1,6 +1,9 @@
 package report
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // rawProtocols are what a firewall has to let in for the protocols that have no port, by their names in sentences.
 var rawProtocols = map[string]struct {
@@ -17,7 +20,7 @@ func (fa facts) letIn() {
 		fa.fill["packets"] = fmt.Sprintf("IP protocol %d (%s)", p.number, title)
 		fa.fill["out"] = fa.fill["packets"]
 	case fa.port != 0:
-		fa.fill["packets"], fa.fill["out"] = fmt.Sprintf("UDP from port %d", fa.port), fmt.Sprintf("UDP port %d", fa.port)
+		fa.fill["packets"], fa.fill["out"] = fmt.Sprintf("%s from port %d", fa.over(), fa.port), fmt.Sprintf("%s port %d", fa.over(), fa.port)
 	}
 	fa.fill["rule"] = ""
 	if fa.os != "linux" || !fa.server.IsValid() || !raw && fa.port == 0 {
@@ -28,8 +31,9 @@ func (fa facts) letIn() {
 		family = "ipv6"
 	}
 	if !raw {
-		ufw = fmt.Sprintf("proto udp from %s port %d", fa.server, fa.port)
-		rich = fmt.Sprintf(`source-port port="%d" protocol="udp"`, fa.port)
+		over := strings.ToLower(fa.over())
+		ufw = fmt.Sprintf("proto %s from %s port %d", over, fa.server, fa.port)
+		rich = fmt.Sprintf(`source-port port="%d" protocol="%s"`, fa.port, over)
 	}
 	fa.fill["rule"] = fmt.Sprintf(` With ufw: sudo ufw allow %s. With firewalld: sudo firewall-cmd --add-rich-rule='rule family="%s" source address="%s" %s accept'.`,
 		ufw, family, fa.server, rich)

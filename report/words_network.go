@@ -53,6 +53,22 @@ var networkWords = map[probe.Reason]Words{
 		Do:   "switch on \"PPTP passthrough\" in your router",
 		Next: "Switch on \"PPTP passthrough\" (or \"VPN passthrough\") in your router: many routers block TCP port 1723 while it is off.{ifnone}",
 	},
+	probe.TCPPortDropped: {
+		Short:    "{port} is blocked on the way",
+		Sentence: "The {title} connection to {port} does not reach the server{tries}, while other traffic does. {Who} drops it.{use}",
+		Do:       "use a VPN on TCP port 443, or allow {port} in your router",
+		Next: "Look in your router for a firewall rule about {port}, and allow it.{ifnone} Or use a VPN on TCP port 443: a server of OpenVPN can listen " +
+			"there as well.",
+	},
+	probe.TCPContentDropped: {
+		Short: "{port} is open, but what is sent there is dropped",
+		Sentence: "{stuck} does not get through{tries}: the connection to {port} opens, and what {title} then sends on it does not reach the " +
+			"server. Something on the way lets the connection through and drops what is in it: most likely it looks for {title} (deep packet " +
+			"inspection, DPI).",
+		Do: "use a VPN that looks like web traffic (SSTP), or another network",
+		Next: "No setting about a port helps against this. Use a VPN that looks like ordinary web traffic, such as SSTP, or OpenVPN with tls-crypt, or ask " +
+			"who runs the network whether VPNs are allowed: a company, a hotel, a school, the internet provider.{inspects}",
+	},
 	probe.GREOutDropped: {
 		Short:    "GRE packets do not reach the server",
 		Sentence: "{gre} do not reach the server{tries}, though GRE has reached it within the last day. {Who} drops them.",

@@ -1,6 +1,11 @@
 package report
 
-import "vpncheck/probe"
+import (
+	"strings"
+
+	"vpncheck/probe"
+	"vpncheck/probe/wire"
+)
 
 // udpWords explain what becomes of a UDP port, and of places in the NAT that somebody else holds. The port is told by the evidence.
 var udpWords = map[probe.Reason]Words{
@@ -88,6 +93,14 @@ var portWords = map[int]struct {
 				"Or use a VPN of another kind, such as {nonipsec}.",
 		},
 	},
+	wire.OpenVPNPort: {
+		use: " OpenVPN uses this port unless its server's owner chose another.",
+		Words: Words{
+			Do: "use OpenVPN over TCP or on another port, or allow {port} in your router",
+			Next: "Ask whoever runs your OpenVPN server for TCP, best on port 443, or for another UDP port. Or look in your router for a firewall rule " +
+				"about {port}, and allow it.{ifnone}",
+		},
+	},
 	1701: {
 		use: " L2TP inside IPsec, as nearly everybody uses it, does not need this port: there it is hidden.",
 		Words: Words{
@@ -95,6 +108,22 @@ var portWords = map[int]struct {
 			Next: "Nothing, if yours is L2TP/IPsec, as in Windows, macOS and phones. If it is L2TP without IPsec, switch on \"L2TP passthrough\" (or " +
 				"\"VPN passthrough\") in your router.{ifnone}",
 		},
+	},
+}
+
+// tcpWords are better words where a TCP port is told that is not PPTP's.
+var tcpWords = map[probe.Reason]Words{
+	probe.TCPReset: {
+		Sentence: "Each try to open the {title} connection ({port}) was refused at once{tries}. The server stood ready and got none of them, so " +
+			"something on the way refuses in its name: {who}.",
+		Do:   "use a VPN on TCP port 443, or allow {port} in your router",
+		Next: "Look in your router for a firewall rule about {port}, and allow it.{ifnone} Or use a VPN on TCP port 443.",
+	},
+	probe.TCPRefused: {
+		Sentence: "Each try to open the {title} connection ({port}) was refused by an ICMP message{tries}. The server stood ready and got none of " +
+			"them: {who} forbids the connection.",
+		Do:   "use a VPN on TCP port 443, or allow {port} in your router",
+		Next: "Look in your router for a firewall rule about {port}, and allow it.{ifnone} Or use a VPN on TCP port 443.",
 	},
 }
 
@@ -116,6 +145,11 @@ var ikeAltered = map[probe.Reason]Words{
 // better replaces words of the catalogue by those that fit what is known besides the reason.
 func (w Words) better(r probe.Reason, fa facts) Words {
 	switch {
+	case fa.tcp:
+		w = w.over(tcpWords[r])
+	case fa.port == wire.OpenVPNPort && (r == probe.UDPContentDropped || r == probe.UDPContentBackDropped):
+		w.Do = "use a VPN that looks like web traffic (SSTP), or another network"
+		w.Next = strings.Replace(w.Next, "SSTP or OpenVPN over TCP port 443", "SSTP", 1)
 	case r == probe.UDPPortDropped, r == probe.UDPPortBackDropped:
 		w = w.over(portWords[fa.port].Words)
 	case fa.port == 1701 && (r == probe.UDPContentDropped || r == probe.UDPContentBackDropped):

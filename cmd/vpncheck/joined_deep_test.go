@@ -52,6 +52,9 @@ func TestJoinedDeep(t *testing.T) {
 		})()
 	}
 	for _, id := range protocolIDs() {
+		if id == "openvpn-tcp" {
+			continue // TCP's segments are as large as it makes them
+		}
 		for _, c := range []struct {
 			name string
 			box  middlebox
@@ -78,7 +81,7 @@ func TestJoinedDeep(t *testing.T) {
 							small++
 						}
 					}
-					if small < 30 || full < 3 || c.want == "passed" && full != 3 || most < 1350 || most > 1400 {
+					if small < 30 || full < 3 || c.want == "passed" && full != 3 || most < 1350 || most > 1464 {
 						t.Errorf("%d small rounds and %d of full size, up to %d octets of payload", small, full, most)
 					}
 					if e, ok := evidence(f, probe.EvFullSize); ok != (c.way != "") || ok && (e.Args["way"] != c.way || e.Args["octets"].(int) < 1400 || e.Args["octets"].(int) > 1500) {

@@ -116,7 +116,9 @@ func (j *joined) stream(change func(m wire.OpenVPN, b []byte, toServer bool) []b
 }
 
 func TestJoinedOpenVPNTCP(t *testing.T) {
-	port := func(p sock.FakePacket) bool { return p.Proto == 6 && p.Src.Addr() == atHome && p.Dst.Port() == wire.OpenVPNPort }
+	port := func(p sock.FakePacket) bool {
+		return p.Proto == 6 && p.Src.Addr() == atHome && p.Dst.Port() == wire.OpenVPNPort
+	}
 	drop := func(code uint8, out bool) func(wire.OpenVPN, []byte, bool) []byte {
 		return func(m wire.OpenVPN, b []byte, toServer bool) []byte {
 			if m.Opcode == code && toServer == out {

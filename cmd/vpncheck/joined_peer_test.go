@@ -94,7 +94,7 @@ func sites(t *testing.T, between func(sock.FakePacket) []sock.FakePacket, f func
 
 func through(p sock.FakePacket) []sock.FakePacket { return []sock.FakePacket{p} }
 
-var everyCarrier = []wire.Carrier{"ah", "esp", "gre", "gre-v1", "ike", "l2tp", "natt", "pptp", "udp-control"}
+var everyCarrier = []wire.Carrier{"ah", "esp", "gre", "gre-v1", "ike", "l2tp", "natt", "openvpn-tcp", "openvpn-udp", "pptp", "udp-control"}
 
 // Two servers that test each other prove each other, whichever begins: what has no ports counts as soon as it cannot be an answer.
 func TestPeersProveEachOther(t *testing.T) {

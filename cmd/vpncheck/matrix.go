@@ -134,7 +134,7 @@ func (m *matrix) add(r row) {
 		}
 		c := compared(r.router, p)
 		m.tally.add(r.router, c)
-		head.cells = append(head.cells, p.Name())
+		head.cells = append(head.cells, column(p))
 		l.cells = append(l.cells, c.short())
 		for _, text := range c.mistakes() {
 			l.below = append(l.below, p.Name()+" "+text)
@@ -153,6 +153,16 @@ func (m *matrix) add(r row) {
 	l.below = append(reasons.lines(), l.below...)
 	m.lines = append(m.lines, l)
 }
+
+// column is a protocol's title at the top of its column, of which there are many.
+func column(p report.Protocol) string {
+	if short, ok := columns[p.ID]; ok {
+		return short
+	}
+	return p.Name()
+}
+
+var columns = map[string]string{"l2tp": "L2TP", "openvpn-udp": "ovpn-udp", "openvpn-tcp": "ovpn-tcp"}
 
 // reasons are those of one router, each with the protocols that share it.
 type reasons []struct {

@@ -157,6 +157,9 @@ var titles = map[wire.Carrier]string{
 	wire.CarrierESP:     "ESP (IP protocol 50)",
 	wire.CarrierAH:      "AH (IP protocol 51)",
 	wire.CarrierL2TP:    "UDP 1701 (L2TP)",
+
+	wire.CarrierOpenVPNUDP: "UDP 1194 (OpenVPN)",
+	wire.CarrierOpenVPNTCP: "TCP 1194 (OpenVPN)",
 }
 
 func title(c wire.Carrier) string {
@@ -258,6 +261,10 @@ func tellFirewalls(l *lines, st testserver.Status) {
 			udp = append(udp, "4500")
 		case wire.CarrierL2TP:
 			udp = append(udp, "1701")
+		case wire.CarrierOpenVPNUDP:
+			udp = append(udp, "1194")
+		case wire.CarrierOpenVPNTCP:
+			tcp = append(tcp, "1194")
 		case wire.CarrierGRE, wire.CarrierGREv1:
 			ip = append(ip, "47 (GRE)")
 		case wire.CarrierESP:

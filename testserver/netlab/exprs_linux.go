@@ -108,6 +108,20 @@ func openings() (out [][]expr.Any) {
 	return out
 }
 
+// openVPN match, one by one, what opens OpenVPN: a packet to port 1194 that begins with 0x38 (P_CONTROL_HARD_RESET_CLIENT_V2, key 0). On TCP
+// its length of two octets stands before it, behind a header of 20 octets, or of 32 with time stamps (RFC 7323).
+func openVPN() (out [][]expr.Any) {
+	octet := func(at uint32, is []byte) []expr.Any {
+		return equals(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: at, Len: uint32(len(is))}, is)
+	}
+	out = append(out, slices.Concat(proto(udp), dport(1194), octet(8, []byte{0x38})))
+	for _, header := range []uint32{20, 32} {
+		words := masked(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 12, Len: 1}, []byte{0xf0}, []byte{byte(header << 2)})
+		out = append(out, slices.Concat(proto(tcp), dport(1194), words, octet(header, []byte{0, 14, 0x38})))
+	}
+	return out
+}
+
 func oneIn(n uint32) []expr.Any {
 	return equals(&expr.Numgen{Register: 1, Modulus: n, Type: unix.NFT_NG_RANDOM}, make([]byte, 4))
 }

@@ -207,7 +207,7 @@ func TestNames(t *testing.T) {
 		if seen[r.Name] || r.Says == "" || r.NeedsTUN != (r.Bump != nil) {
 			t.Errorf("the row %q is not complete or not alone", r.Name)
 		}
-		for _, id := range []string{"pptp", "gre", "esp", "ah", "ike", "natt", "l2tp"} {
+		for _, id := range []string{"pptp", "gre", "esp", "ah", "ike", "natt", "l2tp", "openvpn-udp", "openvpn-tcp"} {
 			if r.Expect[id].Verdict == "" {
 				t.Errorf("%s expects nothing of %s", r.Name, id)
 			}

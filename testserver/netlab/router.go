@@ -101,18 +101,19 @@ type Flow struct {
 
 // A Rule says what happens to packets on their way through a box. Rules stand before the firewall's own.
 type Rule struct {
-	Do    Action
-	Way   Way
-	Proto uint8    // 0 is any
-	Ports []uint16 // destination ports; empty is any
-	From  []uint16 // source ports, which must not be given together with Ports; empty is any
-	OneIn uint32   // only one packet in OneIn, at random; 0 is every packet
-	Bare  bool     // only UDP without a checksum
-	New   bool     // only packets of a flow that connection tracking has not seen before
-	IKE   bool     // only UDP on port 500 or 4500 of the server's that reads as the opening of IKE (RFC 7296, RFC 2408)
-	Above uint16   // only IP packets longer than this, in octets
-	After uint64   // only packets of a flow that has had more than After packets, both directions counted; 0 is every packet
-	Over  Pace     // only what comes faster than this; the zero Pace is every packet
+	Do      Action
+	Way     Way
+	Proto   uint8    // 0 is any
+	Ports   []uint16 // destination ports; empty is any
+	From    []uint16 // source ports, which must not be given together with Ports; empty is any
+	OneIn   uint32   // only one packet in OneIn, at random; 0 is every packet
+	Bare    bool     // only UDP without a checksum
+	New     bool     // only packets of a flow that connection tracking has not seen before
+	IKE     bool     // only UDP on port 500 or 4500 of the server's that reads as the opening of IKE (RFC 7296, RFC 2408)
+	OpenVPN bool     // only what opens OpenVPN to port 1194 of the server's, over UDP or TCP: a first octet of 0x38
+	Above   uint16   // only IP packets longer than this, in octets
+	After   uint64   // only packets of a flow that has had more than After packets, both directions counted; 0 is every packet
+	Over    Pace     // only what comes faster than this; the zero Pace is every packet
 	// All says that it holds for all who speak with the server, the neighbour too: only at the isp.
 	All bool
 }

@@ -35,7 +35,7 @@ var (
 	helper = Box{Masquerade: true, PPTPHelper: true}
 	// good: behind a NAT all is well but AH, which vouches for the addresses. A row names what is otherwise.
 	good = expect{"pptp": passed, "gre": passed, "esp": passed, "ah": {"altered", "ah-through-nat"},
-		"ike": passed, "natt": passed, "l2tp": passed}
+		"ike": passed, "natt": passed, "l2tp": passed, "openvpn-udp": passed, "openvpn-tcp": passed}
 )
 
 func but(other expect) expect {
@@ -137,7 +137,7 @@ func homeRouters() []Router {
 
 		{Name: "udp-out", Says: "The router drops all UDP on its way out; PPTP needs none.", // F02
 			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: udp}),
-			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP})},
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP, "openvpn-udp": noUDP})},
 
 		{Name: "laptop-firewall", Says: "A good router, and a firewall on the laptop that drops the answers of the PPTP tunnel, as ufw does.", // F21
 			Home: helper, Laptop: Firewall{Stateful: true},
@@ -224,6 +224,6 @@ func homeRouters() []Router {
 			Home:     with(nat, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{80, 443, 1723}}, Rule{Do: Drop}),
 			Impostor: Portal,
 			Did:      "nobody", Neighbour: true, Expect: expect{"pptp": unasked, "gre": unasked, "esp": unasked, "ah": unasked,
-				"ike": unasked, "natt": unasked, "l2tp": unasked}},
+				"ike": unasked, "natt": unasked, "l2tp": unasked, "openvpn-udp": unasked, "openvpn-tcp": unasked}},
 	}
 }

@@ -151,7 +151,7 @@ func providers() []Router {
 
 		{Name: "isp-udp", Says: "The provider drops all UDP.", // F02, T08
 			Home: helper, ISP: isp(Rule{Way: Out, Proto: udp}),
-			Did: "isp", Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP})},
+			Did: "isp", Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP, "openvpn-udp": noUDP})},
 
 		{Name: "isp-ike-back", Says: "The provider drops what comes back from UDP port 500, IKE's.",
 			Home: helper, ISP: isp(Rule{Way: In, Proto: udp, From: []uint16{500}}),
@@ -160,6 +160,15 @@ func providers() []Router {
 		{Name: "dpi-ike", Says: "The provider reads along: it drops what opens IKE, on any port, and lets all else through.", // F12, T11
 			Home: helper, ISP: isp(Rule{Way: Out, IKE: true}),
 			Did: "isp", Neighbour: true, Expect: but(expect{"ike": {"blocked-out", "udp-content-dropped"}, "natt": {"blocked-out", "udp-content-dropped"}})},
+
+		{Name: "dpi-openvpn", Says: "The provider reads along: it drops what opens OpenVPN on port 1194, over UDP and over TCP.", // F12, F36, T11
+			Home: helper, ISP: isp(Rule{Way: Out, OpenVPN: true}),
+			Did: "isp", Named: map[string]string{"openvpn-tcp": "unknown"}, Neighbour: true,
+			Expect: but(expect{"openvpn-udp": {"blocked-out", "udp-content-dropped"}, "openvpn-tcp": {"blocked-out", "tcp-content-dropped"}})},
+
+		{Name: "isp-openvpn", Says: "The provider drops port 1194, OpenVPN's, of UDP and of TCP.", // F20
+			Home: helper, ISP: isp(Rule{Way: Out, Proto: udp, Ports: []uint16{1194}}, Rule{Way: Out, Proto: tcp, Ports: []uint16{1194}}),
+			Did: "isp", Neighbour: true, Expect: but(expect{"openvpn-udp": portDropped, "openvpn-tcp": {"blocked-out", "tcp-port-dropped"}})},
 
 		{Name: "nat2-esp", Says: "Two NATs in a row; the second, the provider's, drops ESP.", // F09, F19, T22
 			Home: helper, ISP: with(helper, Rule{Way: Out, Proto: esp}),

@@ -110,6 +110,8 @@ func TestRouters(t *testing.T) {
 		"isp-udp":         but(func(f *facts) { f.UDP, f.IPsec, f.L2TP = "none", "none none none both both", "none" }),
 		"isp-ike-back":    ipsec("out both both both both"),
 		"dpi-ike":         good, // this is no IKE, see TestOpenings
+		"dpi-openvpn":     good, // nor is it OpenVPN
+		"isp-openvpn":     good,
 		"nat2-esp":        but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(cgn, cgn, cgn, "") }),
 		"nat2-gre":        but(func(f *facts) { f.V1, f.V0, f.Sources = "none", "none", src(cgn, "", "", cgn) }),
 		"nat2-answers":    but(func(f *facts) { f.V1, f.Sources = "out", src(cgn, cgn, cgn, cgn) }),

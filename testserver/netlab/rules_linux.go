@@ -191,6 +191,9 @@ func (r Rule) matches(way []expr.Any) (out [][]expr.Any) {
 	if r.IKE {
 		ends = openings()
 	}
+	if r.OpenVPN {
+		ends = openVPN()
+	}
 	if len(ends) == 0 {
 		ends = [][]expr.Any{nil}
 	}
