@@ -110,7 +110,7 @@ var short = map[probe.Verdict]string{
 	probe.Hijacked: "hijack", probe.Inconclusive: "?", probe.Untested: "-",
 }
 
-const legend = `out, back: blocked on that way; stall: stalled; hijack: hijacked; ?: inconclusive; -: untested
+const legend = `alter: altered; out, back: blocked on that way; stall: stalled; hijack: hijacked; ?: inconclusive; -: untested
 !: not as expected, or the wrong one blamed. What no router can help, ah-through-nat, is left out.
 `
 
@@ -135,7 +135,7 @@ func (m *matrix) add(r row) {
 		c := compared(r.router, p)
 		m.tally.add(r.router, c)
 		head.cells = append(head.cells, column(p))
-		l.cells = append(l.cells, c.short())
+		l.cells = append(l.cells, strings.Replace(c.short(), "altered", "alter", 1)) // there are many columns
 		for _, text := range c.mistakes() {
 			l.below = append(l.below, p.Name()+" "+text)
 		}
@@ -162,7 +162,7 @@ func column(p report.Protocol) string {
 	return p.Name()
 }
 
-var columns = map[string]string{"l2tp": "L2TP", "openvpn-udp": "ovpn-udp", "openvpn-tcp": "ovpn-tcp"}
+var columns = map[string]string{"l2tp": "L2TP", "openvpn-udp": "ov-udp", "openvpn-tcp": "ov-tcp"}
 
 // reasons are those of one router, each with the protocols that share it.
 type reasons []struct {

@@ -67,7 +67,7 @@ func TestMatrixFits(t *testing.T) {
 			r.router.Name = router.Name
 		}
 	}
-	for i, title := range []string{"PPTP", "GRE", "IKE", "NAT-T", "ESP", "AH", "L2TP", "ovpn-udp", "ovpn-tcp"} {
+	for i, title := range []string{"PPTP", "GRE", "IKE", "NAT-T", "ESP", "AH", "L2TP", "ov-udp", "ov-tcp"} {
 		r.rep.Protocols = append(r.rep.Protocols, report.Protocol{ID: strings.ToLower(title), Title: title, Verdict: probe.Altered,
 			Reason: probe.Reason(fmt.Sprintf("udp-zero-checksum-dropped-%d", i))})
 		if i%2 == 0 {
