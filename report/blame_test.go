@@ -213,7 +213,7 @@ func TestNothingToFindOut(t *testing.T) {
 		}
 	}
 	fa := newFacts("L2TP")
-	fa.at(1701)
+	fa.at(1701, "")
 	fa.accuse(&Diagnosis{Culprit: CulpritISP, Confidence: Likely}, probe.UDPPortDropped)
 	if w := explain(probe.BlockedOut, probe.UDPPortDropped, fa); !strings.HasPrefix(w.Do, "nothing for L2TP/IPsec") || !strings.HasPrefix(w.Next, "Nothing, if yours is L2TP/IPsec") {
 		t.Errorf("got %q, %q", w.Do, w.Next)

@@ -110,7 +110,8 @@ var short = map[probe.Verdict]string{
 	probe.Hijacked: "hijack", probe.Inconclusive: "?", probe.Untested: "-",
 }
 
-const legend = `alter: altered; out, back: blocked on that way; stall: stalled; hijack: hijacked; ?: inconclusive; -: untested
+const legend = `alter: altered
+out, back: blocked on that way; stall: stalled; hijack: hijacked; ?: inconclusive; -: untested
 !: not as expected, or the wrong one blamed. What no router can help, ah-through-nat, is left out.
 `
 
