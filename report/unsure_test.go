@@ -21,7 +21,7 @@ func TestAdviceOfTheUnsure(t *testing.T) {
 			for _, natt := range []outcome{works, fails} {
 				for _, suspects := range [][]Culprit{{CulpritRouter, CulpritISP}, {CulpritLaptop, CulpritRouter, CulpritISP}} {
 					fa := newFacts("ESP")
-					fa.at(port)
+					fa.at(port, "")
 					fa.beside, fa.behindNAT = map[string]outcome{"natt": natt}, true
 					fa.accuse(&Diagnosis{Culprit: CulpritUnknown, Confidence: Possible, Suspects: suspects}, r)
 					w := explain(probe.BlockedOut, r, fa)
