@@ -14,7 +14,7 @@ import (
 
 // An Event is what happens while a run is under way, as it happens.
 type Event struct {
-	Kind     string    `json:"event"` // "session", "started", "waiting", "percent", "verdict", "witness", "done"
+	Kind     string    `json:"event"` // "session", "started", "waiting", "percent", "verdict", "own", "witness", "done"
 	At       time.Time `json:"at"`
 	Protocol string    `json:"protocol,omitempty"`
 	Finding  *Finding  `json:"finding,omitempty"` // with "verdict"
@@ -30,6 +30,7 @@ type Result struct {
 	Observations  []Observation // in the order of the probes
 	Findings      []Finding     // one for each observation
 	Circumstances Circumstances
+	Own           *Own // what came of asking the person's own VPN server; nil if nobody did
 }
 
 // Run holds the conversations, side by side where Info.After allows it, and judges them. on is called for each event, one at a time. Run ends

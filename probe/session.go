@@ -38,6 +38,8 @@ type Config struct {
 	Deep bool
 	// Changed is how long ago a setting of the router was changed, as the person said; zero if none was.
 	Changed time.Duration
+	// Own, if set, is the person's own VPN server, to be asked in the same run. Its Net, Family, Look and Resolve may be left empty.
+	Own *OwnConfig
 	// Resolve looks a host name up; nil means the system's resolver.
 	Resolve func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
