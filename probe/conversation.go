@@ -42,6 +42,9 @@ func (p *Path) Conversation(ctx context.Context, of Probe) (*Conversation, error
 		slow: map[string]bool{}, settled: make(chan struct{}),
 	}
 	declare := wire.Declare{Conversation: c.id, Protocol: info.ID, Carriers: info.Carriers}
+	if slices.Contains(info.Carriers, wire.CarrierWireGuard) {
+		declare.Key = p.wireGuard.public()
+	}
 	ready, err := p.link.declare(ctx, c, declare, func(t wire.Turn) { p.waits(info.ID, t) })
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -51,6 +54,8 @@ func (p *Path) Conversation(ctx context.Context, of Probe) (*Conversation, error
 		return nil, &Refusal{Reason: SessionLost, Why: linkError(err)}
 	case ready.Refused != "":
 		return nil, &Refusal{Reason: Reason(ready.Refused), Why: ready.Why}
+	case declare.Key != nil:
+		p.wireGuard.meet(ready.Key)
 	}
 	return c, nil
 }

@@ -18,19 +18,21 @@ type Path struct {
 	Server netip.Addr // one address for all probes (T37)
 	Local  netip.Addr
 
-	net      sock.Net
-	link     *link
-	mint     *wire.Mint
-	heart    *heart
-	ear      icmpEar
-	numbers  atomic.Uint32
-	talks    atomic.Uint32
-	budget   int
-	deep     bool
-	router   witness.RouterAsker // nil: nobody asks the gateway
-	prove    bool                // one answer of each is enough: come only to show that packets arrive
-	progress func(protocol string, part float64)
-	waiting  func(protocol string, atMost time.Duration)
+	net   sock.Net
+	link  *link
+	mint  *wire.Mint
+	heart *heart
+	ear   icmpEar
+	// wireGuard is the laptop's own: its key, and what it opened.
+	wireGuard wireGuardPeer
+	numbers   atomic.Uint32
+	talks     atomic.Uint32
+	budget    int
+	deep      bool
+	router    witness.RouterAsker // nil: nobody asks the gateway
+	prove     bool                // one answer of each is enough: come only to show that packets arrive
+	progress  func(protocol string, part float64)
+	waiting   func(protocol string, atMost time.Duration)
 
 	// ikeOpened is closed when IKE's opening has been answered or given up: warm ESP comes after it (T27).
 	ikeOpened chan struct{}

@@ -63,6 +63,14 @@ func (OpenVPNUDP) read(c *Conversation) func(wire.Sighting) (wire.Tag, bool) {
 	return (&openVPNTalk{c: c, carrier: wire.CarrierOpenVPNUDP}).read
 }
 
+func (WireGuard) opening(c *Conversation, _ *Flow) func(wire.Tag) []byte {
+	return c.path.wireGuard.opening
+}
+
+func (WireGuard) read(c *Conversation) func(wire.Sighting) (wire.Tag, bool) {
+	return c.path.wireGuard.read
+}
+
 // withRandom is a probe's conversation in which its opening is asked beside random octets.
 type withRandom struct {
 	opener

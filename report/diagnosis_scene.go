@@ -76,7 +76,7 @@ func (s scene) packets() string {
 		return "PPTP data packets (GRE)"
 	case wire.CarrierGRE:
 		return "plain GRE packets"
-	case wire.CarrierIKE, wire.CarrierNATT, wire.CarrierL2TP, wire.CarrierOpenVPNUDP, wire.CarrierOpenVPNTCP:
+	case wire.CarrierIKE, wire.CarrierNATT, wire.CarrierL2TP, wire.CarrierOpenVPNUDP, wire.CarrierOpenVPNTCP, wire.CarrierWireGuard:
 		return name(s.info.Title) + " packets (" + carriers[s.stage.Carrier] + ")"
 	}
 	return name(s.info.Title) + " packets"

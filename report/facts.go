@@ -320,6 +320,7 @@ var carriers = map[wire.Carrier]string{
 
 	wire.CarrierOpenVPNUDP: "UDP port 1194",
 	wire.CarrierOpenVPNTCP: "TCP port 1194",
+	wire.CarrierWireGuard:  "UDP port 51820",
 }
 
 func carrier(a args) string {

@@ -101,6 +101,14 @@ var portWords = map[int]struct {
 				"about {port}, and allow it.{ifnone}",
 		},
 	},
+	51820: {
+		use: " WireGuard needs this port or another one of UDP; which, its server says.",
+		Words: Words{
+			Do: "allow UDP port 51820 in your router, or have your WireGuard moved to another port",
+			Next: "Look in your router for a firewall rule about UDP port 51820, and allow it.{ifnone} Or ask who runs your WireGuard server to use " +
+				"another UDP port, or use a VPN over TCP port 443 (SSTP, OpenVPN).",
+		},
+	},
 	1701: {
 		use: " L2TP inside IPsec, as nearly everybody uses it, does not need this port: there it is hidden.",
 		Words: Words{

@@ -48,55 +48,67 @@ func grePacket(h *Host, c sock.Conn, arrived wire.Sighting) {
 
 // tunnelled is a GRE packet and what is in it.
 type tunnelled struct {
-	gre   wire.GRE
-	inner wire.IPv4
-	udp   wire.UDP
-	tag   wire.Tag
-	rest  []byte // of the payload, behind the tag
+	gre wire.GRE
+	innerPacket
 }
 
-func parseTunnelled(b []byte) (tunnelled, error) {
-	var t tunnelled
-	var err error
+func parseTunnelled(b []byte) (t tunnelled, err error) {
 	if t.gre, err = wire.ParseGRE(b); err != nil {
 		return t, err
 	}
 	if t.gre.ProtocolType != wire.ProtocolTypeIPv4 {
 		return t, wire.ErrFormat
 	}
-	var datagram, payload []byte
-	if t.inner, datagram, err = wire.ParseIPv4(t.gre.Payload); err != nil {
-		return t, err
-	}
-	if t.inner.Protocol != wire.IPProtoUDP || t.inner.MF || t.inner.FragOffset != 0 {
-		return t, wire.ErrFormat
-	}
-	if t.udp, payload, err = wire.ParseUDP(datagram); err != nil {
-		return t, err
-	}
-	if t.udp.Checksum != 0 && t.udp.Checksum != wire.UDPChecksum(t.inner.Src, t.inner.Dst, datagram[:t.udp.Length]) {
-		return t, wire.ErrFormat
-	}
-	if t.tag, err = wire.ParseTag(payload); err != nil {
-		return t, err
-	}
-	t.rest = payload[wire.TagSize:]
-	return t, nil
+	t.innerPacket, err = parseInner(t.gre.Payload)
+	return t, err
 }
 
 // answer is the packet turned round, of the same form and length. The sequence number is its question's: nothing is kept about a
 // tunnel, and a retransmission is answered with the same octets.
 func (t tunnelled) answer(tag wire.Tag) []byte {
-	src, dst := netip.AddrPortFrom(t.inner.Dst, t.udp.DstPort), netip.AddrPortFrom(t.inner.Src, t.udp.SrcPort)
-	datagram := wire.AppendUDP(nil, src, dst, append(tag.Append(nil), t.rest...))
-	if t.udp.Checksum == 0 { // the question had none
+	g := t.gre
+	g.Payload = t.innerPacket.answer(tag)
+	return g.Append(nil)
+}
+
+// An innerPacket is an IPv4 packet in a tunnel, with UDP in it, whose payload starts with a tag.
+type innerPacket struct {
+	inner wire.IPv4
+	udp   wire.UDP
+	tag   wire.Tag
+	rest  []byte // of the payload, behind the tag
+}
+
+func parseInner(b []byte) (in innerPacket, err error) {
+	var datagram, payload []byte
+	if in.inner, datagram, err = wire.ParseIPv4(b); err != nil {
+		return in, err
+	}
+	if in.inner.Protocol != wire.IPProtoUDP || in.inner.MF || in.inner.FragOffset != 0 {
+		return in, wire.ErrFormat
+	}
+	if in.udp, payload, err = wire.ParseUDP(datagram); err != nil {
+		return in, err
+	}
+	if in.udp.Checksum != 0 && in.udp.Checksum != wire.UDPChecksum(in.inner.Src, in.inner.Dst, datagram[:in.udp.Length]) {
+		return in, wire.ErrFormat
+	}
+	if in.tag, err = wire.ParseTag(payload); err != nil {
+		return in, err
+	}
+	in.rest = payload[wire.TagSize:]
+	return in, nil
+}
+
+// answer is the packet turned round, of the same length.
+func (in innerPacket) answer(tag wire.Tag) []byte {
+	src, dst := netip.AddrPortFrom(in.inner.Dst, in.udp.DstPort), netip.AddrPortFrom(in.inner.Src, in.udp.SrcPort)
+	datagram := wire.AppendUDP(nil, src, dst, append(tag.Append(nil), in.rest...))
+	if in.udp.Checksum == 0 { // the question had none
 		datagram[6], datagram[7] = 0, 0
 	}
-	inner := wire.IPv4{
-		TOS: t.inner.TOS, ID: t.inner.ID, DF: t.inner.DF, TTL: sock.DefaultTTL, Protocol: wire.IPProtoUDP,
-		Src: t.inner.Dst, Dst: t.inner.Src, Options: t.inner.Options,
-	}
-	g := t.gre
-	g.Payload = inner.AppendPacket(nil, datagram)
-	return g.Append(nil)
+	return wire.IPv4{
+		TOS: in.inner.TOS, ID: in.inner.ID, DF: in.inner.DF, TTL: sock.DefaultTTL, Protocol: wire.IPProtoUDP,
+		Src: in.inner.Dst, Dst: in.inner.Src, Options: in.inner.Options,
+	}.AppendPacket(nil, datagram)
 }

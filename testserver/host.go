@@ -35,6 +35,7 @@ type Host struct {
 	now         func() time.Time
 	links       *links
 	ikePeers    ikePeers
+	wireGuard   *wireGuard // nil if nobody answers it
 	runs        runs
 	turns       turns
 	count       counters

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -234,6 +235,9 @@ func (l *link) granted(conversation string) {
 // leave gives back what a session has that has ended.
 func (l *link) leave() {
 	l.server.host.turns.leave(l)
+	if w := l.server.host.wireGuard; w != nil {
+		w.dismiss(l.session)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.server.host.runs.end(l.ran, l.server.cfg.Now())
@@ -249,14 +253,37 @@ func (l *link) admit(d wire.Declare) *wire.Ready {
 			return ready
 		}
 	}
-	ready.Refused, ready.Why = l.desk.declare(d)
+	if ready.Refused, ready.Why = l.desk.declare(d); ready.Refused == "" {
+		l.enrol(d, ready)
+	}
 	return ready
+}
+
+// enrol makes the client a peer of the server's WireGuard, where that is declared.
+func (l *link) enrol(d wire.Declare, ready *wire.Ready) {
+	w := l.server.host.wireGuard
+	if w == nil || !slices.Contains(d.Carriers, wire.CarrierWireGuard) {
+		return
+	}
+	own, why := w.enrol(l.session, d.Key)
+	if ready.Key = own; why != "" {
+		l.desk.finish(d.Conversation)
+		ready.Refused, ready.Why = refusedProtocol, why
+	}
+}
+
+// dismiss ends that when no open conversation needs it.
+func (l *link) dismiss() {
+	if w := l.server.host.wireGuard; w != nil && !l.desk.expects(wire.CarrierWireGuard) {
+		w.dismiss(l.session)
+	}
 }
 
 // finish settles a conversation a moment later, when what has arrived is read, and does not keep a Ping waiting for that.
 func (l *link) finish(f wire.Finish) {
 	time.AfterFunc(settleWait, func() {
 		l.desk.finish(f.Conversation)
+		l.dismiss()
 		l.queue(wire.Message{Settled: &wire.Settled{
 			Conversation: cutName(f.Conversation), Carriers: l.carriers(), Others: l.others(), // before another has the turn
 		}})

@@ -12,6 +12,7 @@ import (
 // Reasons of our own silence that the gate does not know.
 const (
 	silentCallID = "call-id"     // the token is good, the Call ID is not that of a live call
+	silentKey    = "key"         // a peer's key with which no secret can be shared
 	silentSend   = "send-failed" // our own kernel refused it
 )
 

@@ -21,7 +21,7 @@ import (
 	"vpncheck/report"
 )
 
-// How often the tool is wrong, and how often it cannot tell, on lines that lose much: nine protocols a run, half of them blocked, out or
+// How often the tool is wrong, and how often it cannot tell, on lines that lose much: ten protocols a run, half of them blocked, out or
 // back. docs/accuracy.md has the numbers, and says how to count longer:
 //
 //	VPNCHECK_ACCURACY=1000 go test ./cmd/vpncheck -run JoinedAccuracy -v -timeout 1h
@@ -142,6 +142,7 @@ var carries = map[string]func(p sock.FakePacket, out bool) bool{
 	"l2tp":        func(p sock.FakePacket, out bool) bool { return toPort(p, out, wire.L2TPPort) },
 	"openvpn-udp": func(p sock.FakePacket, out bool) bool { return toPort(p, out, wire.OpenVPNPort) },
 	"openvpn-tcp": func(p sock.FakePacket, out bool) bool { return p.Proto == 6 && out && p.Dst.Port() == wire.OpenVPNPort },
+	"wireguard":   func(p sock.FakePacket, out bool) bool { return toPort(p, out, wire.WireGuardPort) },
 }
 
 // blocks are what a run's router blocks, by protocol.

@@ -109,7 +109,7 @@ const forIT = `To test the way through your router it takes a server at the othe
 
 var fiveLines = []string{
 	`Take any Linux server on the internet, with an address that no real VPN uses.`,
-	`Let its firewalls, the provider's too, pass TCP 443, 1194, 1723, 8443, UDP 500, 1194, 1701, 4500, 8443, and IP protocols 47, 50, 51.`,
+	`Let its firewalls, the provider's too, pass TCP 443, 1194, 1723, 8443, UDP 500, 1194, 1701, 4500, 8443, 51820, and IP protocols 47, 50, 51.`,
 	`Put the program vpncheck on it and run: sudo ./vpncheck serve. It says how to prove that packets arrive: do that too.`,
 	`Send me the line that it prints last, "sudo vpncheck run 'vpncheck://...'"; it is a secret, like a password.`,
 	`I run that line on my computer behind my router and send you the report that comes out.`,

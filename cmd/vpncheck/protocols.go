@@ -21,6 +21,7 @@ var protocols = []struct {
 	{probe.L2TP{}, testserver.L2TP},
 	{probe.OpenVPNUDP{}, testserver.OpenVPNUDP},
 	{probe.OpenVPNTCP{}, testserver.OpenVPNTCP},
+	{probe.WireGuard{}, testserver.WireGuard},
 }
 
 func protocolIDs() []string {

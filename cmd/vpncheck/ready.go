@@ -160,6 +160,7 @@ var titles = map[wire.Carrier]string{
 
 	wire.CarrierOpenVPNUDP: "UDP 1194 (OpenVPN)",
 	wire.CarrierOpenVPNTCP: "TCP 1194 (OpenVPN)",
+	wire.CarrierWireGuard:  "UDP 51820 (WireGuard)",
 }
 
 func title(c wire.Carrier) string {
@@ -265,6 +266,8 @@ func tellFirewalls(l *lines, st testserver.Status) {
 			udp = append(udp, "1194")
 		case wire.CarrierOpenVPNTCP:
 			tcp = append(tcp, "1194")
+		case wire.CarrierWireGuard:
+			udp = append(udp, "51820")
 		case wire.CarrierGRE, wire.CarrierGREv1:
 			ip = append(ip, "47 (GRE)")
 		case wire.CarrierESP:

@@ -213,7 +213,7 @@ func has(own []netip.Addr) string {
 
 // theirs are the ports that belong to a test.
 var theirs = map[string]map[uint16]string{
-	"UDP": {500: "IKE", 4500: "NAT-T", 1701: "L2TP", 1194: "OpenVPN"},
+	"UDP": {500: "IKE", 4500: "NAT-T", 1701: "L2TP", 1194: "OpenVPN", 51820: "WireGuard"},
 	"TCP": {1723: "PPTP", 1194: "OpenVPN"},
 }
 

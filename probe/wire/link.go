@@ -127,6 +127,8 @@ type Declare struct {
 	Conversation string    `json:"conversation"` // unique in the session
 	Protocol     string    `json:"protocol"`
 	Carriers     []Carrier `json:"carriers"`
+	// Key is the client's static public key of WireGuard, 32 octets, where that is one of the carriers: the server knows it until Finish.
+	Key Hex `json:"key,omitempty"`
 }
 
 // Ready answers Declare.
@@ -135,6 +137,8 @@ type Ready struct {
 	// Refused is a reason if the server cannot hold this conversation, and Why says it in words.
 	Refused string `json:"refused,omitempty"`
 	Why     string `json:"why,omitempty"`
+	// Key is the server's own static public key of WireGuard, if Declare had one.
+	Key Hex `json:"key,omitempty"`
 }
 
 // Turn says that another run holds the carriers of a declared conversation, and that Ready will come when it has ended.

@@ -45,6 +45,8 @@ func transcriptV1() []Message {
 		{Turn: &Turn{Conversation: "gre-1", Ahead: 1, AtMost: 20 * time.Second}},
 		{Saw: &Saw{Conversation: "gre-1", Exchange: 0xffffffff, Began: true, Arrived: fullSighting(), Replied: NotSeen(), ICV: "valid", Silent: "replay"}},
 		{Stray: &Stray{Carrier: CarrierGREv1, Arrived: fullSighting()}},
+		{Declare: &Declare{Conversation: "wireguard-1", Protocol: "wireguard", Carriers: []Carrier{CarrierWireGuard}, Key: Hex{1, 2, 0xff}}},
+		{Ready: &Ready{Conversation: "wireguard-1", Key: Hex{0xfe, 3}}},
 		{Came: &Came{Conversation: "gre-1", Carrier: CarrierGRE, ICMP: ICMPSighting{
 			At: moment, From: netip.MustParseAddr("192.0.2.1"), TTL: 60, Type: 3, Code: 2, Quote: counting(0x45, 28),
 		}}},

@@ -47,7 +47,9 @@ const (
 	// OpenVPN, on UDP and TCP 1194
 	CarrierOpenVPNUDP Carrier = "openvpn-udp"
 	CarrierOpenVPNTCP Carrier = "openvpn-tcp"
-	CarrierRandom     Carrier = "random" // UDP 500, 4500, 1701 and 1194: octets without a form
+	// WireGuard, on UDP 51820
+	CarrierWireGuard Carrier = "wireguard"
+	CarrierRandom    Carrier = "random" // UDP 500, 4500, 1701, 1194 and 51820: octets without a form
 )
 
 var tokenText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)

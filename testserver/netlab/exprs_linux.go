@@ -122,6 +122,13 @@ func openVPN() (out [][]expr.Any) {
 	return out
 }
 
+// initiation matches what opens WireGuard: type 1 behind UDP's header, three octets of zero, and 148 octets in all.
+func initiation() []expr.Any {
+	return slices.Concat(proto(udp),
+		equals(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 4, Len: 2}, []byte{0, 8 + 148}),
+		equals(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 8, Len: 4}, []byte{1, 0, 0, 0}))
+}
+
 func oneIn(n uint32) []expr.Any {
 	return equals(&expr.Numgen{Register: 1, Modulus: n, Type: unix.NFT_NG_RANDOM}, make([]byte, 4))
 }

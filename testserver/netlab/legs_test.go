@@ -145,6 +145,61 @@ func TestOpenings(t *testing.T) {
 	}
 }
 
+// TestInitiation sends what reads as the opening of WireGuard, and what does not.
+func TestInitiation(t *testing.T) {
+	needLab(t)
+	t.Parallel()
+	l := build(t, "dpi-wireguard")
+	message := func(octets int, begins ...byte) []byte { return append(begins, make([]byte, octets-len(begins))...) }
+	for _, w := range []struct {
+		port int
+		b    []byte
+		want bool
+	}{
+		{51820, message(148, 1), false}, {9, message(148, 1), false}, {51820, message(147, 1), true}, {51820, message(149, 1), true},
+		{51820, message(148, 2), true}, {51820, message(148, 1, 0, 1), true}, {51820, []byte("short"), true},
+	} {
+		p := udpPair(t, l, 0, w.port, l.Addr(Server))
+		p.c.Write(w.b)
+		p.s.SetReadDeadline(time.Now().Add(silence))
+		if _, _, err := p.s.ReadFrom(make([]byte, 256)); (err == nil) != w.want {
+			t.Errorf("%d octets, %x... to port %d: arrived: %v, want %v", len(w.b), w.b[:4], w.port, err == nil, w.want)
+		}
+		p.c.Close()
+		p.s.Close()
+	}
+}
+
+// TestAfterEight counts how many packets of a flow to WireGuard's port are answered, and of one to another.
+func TestAfterEight(t *testing.T) {
+	needLab(t)
+	t.Parallel()
+	l := build(t, "after-8-packets")
+	for port, want := range map[int]int{51820: 8, 9: 12} {
+		p := udpPair(t, l, 0, port, l.Addr(Server))
+		got := 0
+		for range 12 {
+			p.c.Write([]byte("packet"))
+			p.s.SetReadDeadline(time.Now().Add(silence))
+			b := make([]byte, 64)
+			n, from, err := p.s.ReadFrom(b)
+			if err != nil {
+				continue
+			}
+			p.s.WriteTo(b[:n], from)
+			p.c.SetReadDeadline(time.Now().Add(silence))
+			if _, err := p.c.Read(b); err == nil {
+				got++
+			}
+		}
+		if got != want {
+			t.Errorf("port %d: %d packets were answered, want %d", port, got, want)
+		}
+		p.c.Close()
+		p.s.Close()
+	}
+}
+
 // TestLimiter sends twenty packets at once, and then one a second.
 func TestLimiter(t *testing.T) {
 	needLab(t)

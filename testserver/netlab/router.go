@@ -111,9 +111,11 @@ type Rule struct {
 	New     bool     // only packets of a flow that connection tracking has not seen before
 	IKE     bool     // only UDP on port 500 or 4500 of the server's that reads as the opening of IKE (RFC 7296, RFC 2408)
 	OpenVPN bool     // only what opens OpenVPN to port 1194 of the server's, over UDP or TCP: a first octet of 0x38
-	Above   uint16   // only IP packets longer than this, in octets
-	After   uint64   // only packets of a flow that has had more than After packets, both directions counted; 0 is every packet
-	Over    Pace     // only what comes faster than this; the zero Pace is every packet
+	// WireGuard says only UDP of any port that reads as the first message of WireGuard: 148 octets, of which the first four are 1, 0, 0, 0.
+	WireGuard bool
+	Above     uint16 // only IP packets longer than this, in octets
+	After     uint64 // only packets of a flow that has had more than After packets, both directions counted; 0 is every packet
+	Over      Pace   // only what comes faster than this; the zero Pace is every packet
 	// All says that it holds for all who speak with the server, the neighbour too: only at the isp.
 	All bool
 }

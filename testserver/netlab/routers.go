@@ -35,7 +35,7 @@ var (
 	helper = Box{Masquerade: true, PPTPHelper: true}
 	// good: behind a NAT all is well but AH, which vouches for the addresses. A row names what is otherwise.
 	good = expect{"pptp": passed, "gre": passed, "esp": passed, "ah": {"altered", "ah-through-nat"},
-		"ike": passed, "natt": passed, "l2tp": passed, "openvpn-udp": passed, "openvpn-tcp": passed}
+		"ike": passed, "natt": passed, "l2tp": passed, "openvpn-udp": passed, "openvpn-tcp": passed, "wireguard": passed}
 )
 
 func but(other expect) expect {
@@ -130,6 +130,10 @@ func homeRouters() []Router {
 			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: gre, After: 12}),
 			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": {"stalled", "stopped-after-n"}, "gre": {"stalled", "stopped-after-n"}})},
 
+		{Name: "after-8-packets", Says: "Every WireGuard flow starts well, and the router drops what comes after eight packets each way.", // F13, T12
+			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{51820}, After: 16}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"wireguard": {"stalled", "stopped-after-n"}})},
+
 		{Name: "pptp-hijack", Says: "The router has a PPTP server of its own and answers in the place of yours.", // F18, T14
 			Home:     with(helper, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{1723}}),
 			Impostor: PPTPImpostor,
@@ -137,7 +141,7 @@ func homeRouters() []Router {
 
 		{Name: "udp-out", Says: "The router drops all UDP on its way out; PPTP needs none.", // F02
 			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: udp}),
-			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP, "openvpn-udp": noUDP})},
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP, "openvpn-udp": noUDP, "wireguard": noUDP})},
 
 		{Name: "laptop-firewall", Says: "A good router, and a firewall on the laptop that drops the answers of the PPTP tunnel, as ufw does.", // F21
 			Home: helper, Laptop: Firewall{Stateful: true},
@@ -224,6 +228,6 @@ func homeRouters() []Router {
 			Home:     with(nat, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{80, 443, 1723}}, Rule{Do: Drop}),
 			Impostor: Portal,
 			Did:      "nobody", Neighbour: true, Expect: expect{"pptp": unasked, "gre": unasked, "esp": unasked, "ah": unasked,
-				"ike": unasked, "natt": unasked, "l2tp": unasked, "openvpn-udp": unasked, "openvpn-tcp": unasked}},
+				"ike": unasked, "natt": unasked, "l2tp": unasked, "openvpn-udp": unasked, "openvpn-tcp": unasked, "wireguard": unasked}},
 	}
 }

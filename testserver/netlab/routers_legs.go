@@ -151,7 +151,7 @@ func providers() []Router {
 
 		{Name: "isp-udp", Says: "The provider drops all UDP.", // F02, T08
 			Home: helper, ISP: isp(Rule{Way: Out, Proto: udp}),
-			Did: "isp", Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP, "openvpn-udp": noUDP})},
+			Did: "isp", Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP, "openvpn-udp": noUDP, "wireguard": noUDP})},
 
 		{Name: "isp-ike-back", Says: "The provider drops what comes back from UDP port 500, IKE's.",
 			Home: helper, ISP: isp(Rule{Way: In, Proto: udp, From: []uint16{500}}),
@@ -169,6 +169,10 @@ func providers() []Router {
 		{Name: "isp-openvpn", Says: "The provider drops port 1194, OpenVPN's, of UDP and of TCP.", // F20
 			Home: helper, ISP: isp(Rule{Way: Out, Proto: udp, Ports: []uint16{1194}}, Rule{Way: Out, Proto: tcp, Ports: []uint16{1194}}),
 			Did: "isp", Neighbour: true, Expect: but(expect{"openvpn-udp": portDropped, "openvpn-tcp": {"blocked-out", "tcp-port-dropped"}})},
+
+		{Name: "dpi-wireguard", Says: "The provider reads along: it drops what opens WireGuard, on any port, and lets all else through.", // F12, T11
+			Home: helper, ISP: isp(Rule{Way: Out, WireGuard: true}),
+			Did: "isp", Neighbour: true, Expect: but(expect{"wireguard": {"blocked-out", "udp-content-dropped"}})},
 
 		{Name: "nat2-esp", Says: "Two NATs in a row; the second, the provider's, drops ESP.", // F09, F19, T22
 			Home: helper, ISP: with(helper, Rule{Way: Out, Proto: esp}),

@@ -41,6 +41,7 @@ func TestRouters(t *testing.T) {
 		"callid-damage":   but(func(f *facts) { f.V1 = "both damaged" }),
 		"gre-callid":      but(func(f *facts) { f.V1 = "both call-id-wrong" }),
 		"gre-stall":       good, // after six it stalls, see TestStall
+		"after-8-packets": good, // see TestAfterEight
 		"pptp-hijack":     but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "another", "", "", src("", "", wan, wan) }),
 		"udp-out":         but(func(f *facts) { f.UDP, f.IPsec, f.L2TP = "none", "none none none both both", "none" }),
 		"laptop-firewall": but(func(f *facts) { f.V1 = "out" }),
@@ -112,6 +113,7 @@ func TestRouters(t *testing.T) {
 		"dpi-ike":         good, // this is no IKE, see TestOpenings
 		"dpi-openvpn":     good, // nor is it OpenVPN
 		"isp-openvpn":     good,
+		"dpi-wireguard":   good, // and no WireGuard, see TestInitiation
 		"nat2-esp":        but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(cgn, cgn, cgn, "") }),
 		"nat2-gre":        but(func(f *facts) { f.V1, f.V0, f.Sources = "none", "none", src(cgn, "", "", cgn) }),
 		"nat2-answers":    but(func(f *facts) { f.V1, f.Sources = "out", src(cgn, cgn, cgn, cgn) }),

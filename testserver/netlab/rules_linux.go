@@ -173,6 +173,7 @@ func (r Rule) matches(way []expr.Any) (out [][]expr.Any) {
 	}{
 		{r.Proto != 0, proto(r.Proto)},
 		{r.Bare, slices.Concat(proto(udp), bare())},
+		{r.WireGuard, initiation()},
 		{r.Above != 0, above(r.Above)},
 		{r.New, state(expr.CtStateBitNEW)},
 		{r.After != 0, after(r.After)},
