@@ -246,6 +246,10 @@ func (c *Conversation) stray(s wire.Stray) bool {
 	}
 	e := &c.obs.Exchanges[best]
 	e.Arrived, e.Replied, e.Silent = s.Arrived, wire.NotSeen(), "token"
+	if e.Stage == stageTLS && alike(e.Sent.Bytes, s.Arrived.Bytes) == len(e.Sent.Bytes) { // TLS has no token, and such a one was answered
+		e.Silent = ""
+		e.Replied = wire.Sighting{State: wire.Seen, At: s.Arrived.At, Where: s.Arrived.Where, Src: s.Arrived.Dst, Dst: s.Arrived.Src}
+	}
 	return true
 }
 

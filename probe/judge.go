@@ -228,6 +228,11 @@ func judgePart(p Probe, o Observation, part Part, c Circumstances) (Stage, weigh
 			w.reason = cmp.Or(reason, portReason(stage, o, w.verdict, c), w.reason)
 			because = append(because, facts...)
 		}
+		if r, ok := p.(Reviewer); ok {
+			var facts []Evidence
+			w.verdict, w.reason, facts = r.Review(o, stage, w.verdict, w.reason)
+			because = append(because, facts...)
+		}
 		if stage.Port != 0 {
 			because = append(because, Evidence{Reason: EvPort, Args: map[string]any{"port": int(stage.Port)}})
 		}

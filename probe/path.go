@@ -18,6 +18,9 @@ type Path struct {
 	Server netip.Addr // one address for all probes (T37)
 	Local  netip.Addr
 
+	pin [20]byte // of the server's key
+	web uint16   // the TCP port on which HTTPS is asked
+
 	net   sock.Net
 	link  *link
 	mint  *wire.Mint

@@ -206,6 +206,12 @@ type Witness interface {
 	Facts(o Observation) []Evidence
 }
 
+// A Reviewer is a Probe whose protocol knows a way to be stopped that the law does not: who looks into TLS, say, breaks it for good reasons of his
+// own. It gets a stage that did not pass, and returns what is to be said of it; as a rule what it got.
+type Reviewer interface {
+	Review(o Observation, stage Stage, v Verdict, r Reason) (Verdict, Reason, []Evidence)
+}
+
 // A Change is one difference between two sightings of the same packet.
 type Change struct {
 	Exchange string `json:"exchange"`

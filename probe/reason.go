@@ -18,6 +18,7 @@ const (
 	TCPPortDropped Reason = "tcp-port-dropped" // another TCP port
 	// The connection opens, and what is written on it does not arrive.
 	TCPContentDropped Reason = "tcp-content-dropped"
+	HTTPRefused       Reason = "http-refused" // a proxy passes ordinary requests on, and refuses this one
 	GREOutDropped     Reason = "gre-out-dropped"
 	ESPOutDropped     Reason = "esp-out-dropped"
 	AHOutDropped      Reason = "ah-out-dropped"
@@ -95,6 +96,9 @@ const (
 
 // Reasons of evidence and of notes about the run.
 const (
+	EvHTTP      Reason = "http-status"  // args: status, text, server, tries: what a proxy answered in the server's place
+	EvTLS       Reason = "tls-other"    // args: why: what came instead of the server's own TLS, and from whom
+	EvOtherPort Reason = "other-port"   // args: port: of TCP, where the server does not listen on the one that real clients ask
 	EvTries     Reason = "tries"        // args: stage, tries, arrived, replied, returned, seconds
 	EvChance    Reason = "chance"       // args: p, control, lost: what loss alone would explain
 	EvProof     Reason = "proof"        // args: carrier, at, own

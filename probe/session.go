@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -57,6 +58,7 @@ const (
 func Open(ctx context.Context, cfg Config) *Path {
 	p := &Path{net: cfg.Net, prove: cfg.Prove, deep: cfg.Deep, router: cfg.Router, ikeOpened: make(chan struct{}), facts: Circumstances{Server: ServerFacts{Host: cfg.Host}, Laptop: LaptopFacts{OS: runtime.GOOS}}}
 	p.facts.Changed = cfg.Changed
+	p.pin, p.web = cfg.Pin, cmp.Or(cfg.Port, linkPorts[0])
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	server, other, none := resolve(ctx, cfg)

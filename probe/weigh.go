@@ -271,7 +271,7 @@ func (s scale) impostor() bool { return len(s.strangers()) >= 2 }
 // strangers are those of the stage's transport.
 func (s scale) strangers() (out []wire.Sighting) {
 	for _, x := range s.obs.Strangers {
-		if (x.Where == "tcp") == (s.stage.Carrier == wire.CarrierPPTP || s.stage.Carrier == wire.CarrierOpenVPNTCP) {
+		if (x.Where == "tcp") == s.stage.Carrier.TCP() {
 			out = append(out, x)
 		}
 	}

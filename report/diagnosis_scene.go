@@ -72,6 +72,8 @@ func (s scene) packets() string {
 	switch s.stage.Carrier {
 	case wire.CarrierPPTP:
 		return "PPTP packets (TCP port 1723)"
+	case wire.CarrierSSTP:
+		return "SSTP packets (TCP port 443)"
 	case wire.CarrierGREv1:
 		return "PPTP data packets (GRE)"
 	case wire.CarrierGRE:
@@ -112,7 +114,9 @@ func (s scene) left() bool {
 }
 
 // card says that an answer that came as far as the laptop's network card would have been seen there.
-func (s scene) card() bool { return s.o.Card && s.stage.Carrier != wire.CarrierPPTP }
+func (s scene) card() bool {
+	return s.o.Card && !s.stage.Carrier.TCP()
+}
 
 // nothingCrossed says of a TTL, as it arrived, that the packet crossed no router: it still is what systems begin with. A TTL of zero is not
 // known.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"vpncheck/probe"
-	"vpncheck/probe/wire"
 )
 
 // memory is how long routers remember what has no ports, on Linux: until then they may act by a setting that is no more (T26).
@@ -27,7 +26,7 @@ func tooEarly(info probe.Info, f probe.Finding, c probe.Circumstances) (probe.Ev
 func remembered(info probe.Info, f probe.Finding) bool {
 	for _, stage := range info.Stages {
 		if stage.ID == f.Stage {
-			return stage.Carrier != wire.CarrierPPTP
+			return !stage.Carrier.TCP()
 		}
 	}
 	return false

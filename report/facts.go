@@ -67,11 +67,12 @@ type facts struct {
 //	who     "your router or your internet provider", or, where it is known, who did it; Who begins a sentence
 //	ifnone  a sentence on what to do if the router has no such setting
 //	inspects two sentences on how to find who inspects packets, or empty
+//	status  " with \"405 Method Not Allowed\"", or empty; signin is a sentence on a proxy that wants a name and a password, or empty
 //	forwarded "UDP ports 500 and 4500", the VPN ports that the router forwards elsewhere, or empty
 //	whose   a sentence on how to tell router and provider apart, or empty
 var placeholders = []string{"title", "untried", "while", "decided", "stuck", "gre", "tries", "server", "why", "hint", "vpn", "change", "after",
 	"silent", "from", "local", "portal", "port", "use", "phone", "natt", "via4500", "other", "instead", "nonipsec", "an", "packets", "rule", "open", "out",
-	"who", "Who", "ifnone", "whose", "inspects", "forwarded"}
+	"who", "Who", "ifnone", "whose", "inspects", "forwarded", "status", "signin"}
 
 func newFacts(title string) facts {
 	fa := facts{title: title, fill: make(map[string]string), blind: make(map[string]bool)}
@@ -205,6 +206,8 @@ func (fa *facts) add(e probe.Evidence, f probe.Finding) {
 		}
 	case probe.EvWhy:
 		fa.said(a)
+	case probe.EvHTTP:
+		fa.httpStatus(a)
 	case probe.EvPort:
 		fa.at(a.count("port"), a.text("over", 10))
 	case probe.EvSendErr:
@@ -315,6 +318,7 @@ var carriers = map[wire.Carrier]string{
 	wire.CarrierIKE:     "UDP port 500",
 	wire.CarrierNATT:    "UDP port 4500",
 	wire.CarrierL2TP:    "UDP port 1701",
+	wire.CarrierSSTP:    "TCP port 443",
 	wire.CarrierESP:     "ESP",
 	wire.CarrierAH:      "AH",
 

@@ -12,7 +12,7 @@ import (
 const told = 3
 
 // importance orders what fails by how many VPNs need it: IPsec begins with IKE and ends, behind a NAT, in NAT-T.
-var importance = []string{"natt", "ike", "esp", "openvpn-udp", "openvpn-tcp", "wireguard", "l2tp", "pptp", "gre", "ah"}
+var importance = []string{"natt", "ike", "esp", "openvpn-udp", "openvpn-tcp", "wireguard", "sstp", "l2tp", "pptp", "gre", "ah"}
 
 // headline says what works and, for the most important reasons, why the rest does not; and the first thing to do.
 func headline(sorted map[outcome][]Protocol, s setting) (text, advice string) {

@@ -69,6 +69,13 @@ var networkWords = map[probe.Reason]Words{
 		Next: "No setting about a port helps against this. Use a VPN that looks like ordinary web traffic, such as SSTP, or OpenVPN with tls-crypt, or ask " +
 			"who runs the network whether VPNs are allowed: a company, a hotel, a school, the internet provider.{inspects}",
 	},
+	probe.HTTPRefused: {
+		Short: "a proxy on the way refuses it",
+		Sentence: "{title} does not reach the server: a proxy on the way answers in its place{status}, and passes ordinary web requests on. It does not " +
+			"know what {title} asks for, or forbids it.",
+		Do:   "ask those who run this network, or use another internet connection",
+		Next: "Ask those who run this network to let TLS connections to your VPN server pass without inspection, or use another internet connection.{signin}",
+	},
 	probe.GREOutDropped: {
 		Short:    "GRE packets do not reach the server",
 		Sentence: "{gre} do not reach the server{tries}, though GRE has reached it within the last day. {Who} drops them.",

@@ -163,6 +163,8 @@ func (w Words) better(r probe.Reason, fa facts) Words {
 	case fa.port == 1701 && (r == probe.UDPContentDropped || r == probe.UDPContentBackDropped):
 		w.Do = "nothing for L2TP/IPsec; else use a VPN over TCP port 443 (SSTP, OpenVPN)"
 		w.Next = "Nothing, if yours is L2TP/IPsec, as in Windows, macOS and phones: there L2TP is hidden. Else: " + w.Next
+	case fa.title == "SSTP":
+		w = w.over(sstpWords[r])
 	case fa.port == 500:
 		w = w.over(ikeAltered[r])
 	case r == probe.StateClash && fa.others:

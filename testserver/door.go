@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"vpncheck/probe/wire"
@@ -23,8 +24,6 @@ const (
 	doorTotal     = 256 // connections that have not opened a session
 	doorEach      = 32  // of one address
 	httpProtocol  = "http/1.1"
-	maxHTTP       = 4 << 10
-	httpNotFound  = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 	versionAdvice = "this server speaks version %d of the link, your vpncheck speaks %v: update the older of the two"
 )
 
@@ -61,13 +60,22 @@ func (s *Server) door(conn net.Conn) {
 	defer release()
 	stop := context.AfterFunc(s.ctx, func() { conn.Close() })
 	defer stop()
-	t := tls.Server(conn, s.tls)
+	first := &flights{Conn: conn}
+	t := tls.Server(first, s.tls)
 	conn.SetDeadline(time.Now().Add(doorWait))
-	if t.Handshake() != nil {
+	v := &visit{conn: t, client: client, own: addrPort(conn.LocalAddr()), release: release}
+	s.host.opening(v)
+	tell := sync.OnceFunc(func() { s.host.unopened(v, first) })
+	late := time.AfterFunc(unopenedWait, tell)
+	err := t.Handshake()
+	late.Stop()
+	if err != nil {
+		tell()
 		return
 	}
+	v.hello, v.greeting = first.stop()
 	if t.ConnectionState().NegotiatedProtocol != wire.LinkProtocol {
-		notFound(t)
+		s.host.web(v)
 		return
 	}
 	l, bye := s.open(t)
@@ -82,16 +90,6 @@ func (s *Server) door(conn net.Conn) {
 	release()
 	stop()
 	l.serve(l.hello(s.limits))
-}
-
-// notFound reads the head of one request, or as much as it needs, and answers as a web server with nothing to show.
-func notFound(t *tls.Conn) {
-	head := make([]byte, maxHTTP)
-	if _, err := t.Read(head); err != nil {
-		return
-	}
-	io.WriteString(t, httpNotFound)
-	linger(t)
 }
 
 // linger ends our side and reads on for a moment: to close while octets are unread resets the connection, and a reset may overtake

@@ -44,6 +44,8 @@ type Host struct {
 	owners      atomic.Pointer[map[wire.Carrier][]string]
 	controlPort uint16
 	pptpPort    uint16
+	webPort     uint16                       // the link port on which SSTP is asked
+	visitors    atomic.Pointer[func(*visit)] // who answers HTTP on link ports; nil: nobody
 	own         atomic.Pointer[[]netip.Addr] // the machine's addresses, of late
 	ctx         context.Context              // done when the server stops
 

@@ -47,6 +47,7 @@ var programs = map[string][]wire.Carrier{
 	"pptp":       {wire.CarrierGREv1},
 	"openvpn":    {wire.CarrierOpenVPNUDP, wire.CarrierOpenVPNTCP},
 	"accel-pppd": {wire.CarrierPPTP, wire.CarrierGREv1, wire.CarrierL2TP},
+	"sstpd":      {wire.CarrierSSTP},
 	"vpnserver":  {wire.CarrierIKE, wire.CarrierNATT, wire.CarrierESP, wire.CarrierL2TP, wire.CarrierOpenVPNUDP, wire.CarrierOpenVPNTCP}, // SoftEther
 }
 

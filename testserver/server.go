@@ -101,6 +101,7 @@ func New(cfg Config) *Server {
 		links:       &links{by: make(map[*gate.Session]*link)},
 		controlPort: cfg.ControlPort,
 		pptpPort:    cfg.PPTPPort,
+		webPort:     webPort(cfg.LinkPorts),
 		ctx:         s.ctx,
 	}
 	s.lookAround()

@@ -94,7 +94,7 @@ func sites(t *testing.T, between func(sock.FakePacket) []sock.FakePacket, f func
 
 func through(p sock.FakePacket) []sock.FakePacket { return []sock.FakePacket{p} }
 
-var everyCarrier = []wire.Carrier{"ah", "esp", "gre", "gre-v1", "ike", "l2tp", "natt", "openvpn-tcp", "openvpn-udp", "pptp", "udp-control", "wireguard"}
+var everyCarrier = []wire.Carrier{"ah", "esp", "gre", "gre-v1", "ike", "l2tp", "natt", "openvpn-tcp", "openvpn-udp", "pptp", "sstp", "udp-control", "wireguard"}
 
 // Two servers that test each other prove each other, whichever begins: what has no ports counts as soon as it cannot be an answer.
 func TestPeersProveEachOther(t *testing.T) {
@@ -104,7 +104,7 @@ func TestPeersProveEachOther(t *testing.T) {
 		b.test(ctx, a)
 		time.Sleep(time.Minute)
 		for _, s := range []*site{a, b} {
-			for _, c := range []wire.Carrier{"ike", "l2tp", "natt", "pptp", "udp-control", "wireguard"} {
+			for _, c := range []wire.Carrier{"ike", "l2tp", "natt", "pptp", "sstp", "udp-control", "wireguard"} {
 				if !slices.Contains(s.proven(), c) {
 					t.Errorf("%v is not proven after a minute: %v", c, s.proven())
 				}

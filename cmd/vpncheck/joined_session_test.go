@@ -113,18 +113,24 @@ func TestJoinedNoSession(t *testing.T) {
 	}
 }
 
-// intercepted puts somebody else's TLS in the server's place, on every port of the side channel.
-func intercepted(j *joined, cfg *probe.Config) {
+// selfSigned is somebody's certificate.
+func selfSigned(t *testing.T) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		j.Fatal(err)
+		t.Fatal(err)
 	}
 	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "proxy.example"}}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
 	if err != nil {
-		j.Fatal(err)
+		t.Fatal(err)
 	}
-	cert := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// intercepted puts somebody else's TLS in the server's place, on every port of the side channel.
+func intercepted(j *joined, cfg *probe.Config) {
+	cert := selfSigned(j.T)
 	usurp(j, cfg, func(c net.Conn) { tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}}).Handshake() })
 }
 

@@ -19,6 +19,7 @@ var protocols = []struct {
 	{probe.ESP{}, testserver.ESP},
 	{probe.AH{}, testserver.AH},
 	{probe.L2TP{}, testserver.L2TP},
+	{probe.SSTP{}, testserver.SSTP},
 	{probe.OpenVPNUDP{}, testserver.OpenVPNUDP},
 	{probe.OpenVPNTCP{}, testserver.OpenVPNTCP},
 	{probe.WireGuard{}, testserver.WireGuard},

@@ -157,6 +157,7 @@ var titles = map[wire.Carrier]string{
 	wire.CarrierESP:     "ESP (IP protocol 50)",
 	wire.CarrierAH:      "AH (IP protocol 51)",
 	wire.CarrierL2TP:    "UDP 1701 (L2TP)",
+	wire.CarrierSSTP:    "TCP 443 (SSTP)",
 
 	wire.CarrierOpenVPNUDP: "UDP 1194 (OpenVPN)",
 	wire.CarrierOpenVPNTCP: "TCP 1194 (OpenVPN)",

@@ -44,6 +44,7 @@ const (
 	CarrierESP     Carrier = "esp"         // IP protocol 50
 	CarrierAH      Carrier = "ah"          // IP protocol 51
 	CarrierL2TP    Carrier = "l2tp"        // UDP 1701
+	CarrierSSTP    Carrier = "sstp"        // TCP 443, inside TLS
 	// OpenVPN, on UDP and TCP 1194
 	CarrierOpenVPNUDP Carrier = "openvpn-udp"
 	CarrierOpenVPNTCP Carrier = "openvpn-tcp"
@@ -51,6 +52,15 @@ const (
 	CarrierWireGuard Carrier = "wireguard"
 	CarrierRandom    Carrier = "random" // UDP 500, 4500, 1701, 1194 and 51820: octets without a form
 )
+
+// TCP says that it is a connection of TCP's.
+func (c Carrier) TCP() bool {
+	switch c {
+	case CarrierPPTP, CarrierSSTP, CarrierOpenVPNTCP:
+		return true
+	}
+	return false
+}
 
 var tokenText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 

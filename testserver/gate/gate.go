@@ -15,6 +15,7 @@ package gate
 
 import (
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/binary"
 	"errors"
 	"net/netip"
@@ -240,6 +241,19 @@ func (g *Gate) Knows(c wire.Carrier, t wire.Token) *Session {
 		return nil
 	}
 	return s
+}
+
+// Complete returns the whole token of which a question had room for the first 16 octets, and false if it is none of a live session's. Eight
+// octets of its proof are checked here; what is admitted by it is for Admit to say.
+func (g *Gate) Complete(c wire.Carrier, prefix wire.SSTPCorrelation) (wire.Token, bool) {
+	var t wire.Token
+	copy(t[:], prefix[:])
+	s := g.session(t.Session())
+	if s == nil || !s.live(g.now()) {
+		return wire.Token{}, false
+	}
+	want := s.mint.Make(wire.Question, c, t.Exchange())
+	return want, subtle.ConstantTimeCompare(want[:len(prefix)], prefix[:]) == 1
 }
 
 // Admit decides about a packet and counts it. Each answer still needs Session.Spend.

@@ -36,6 +36,16 @@ func proto(p byte) []expr.Any {
 func sport(p uint16) []expr.Any { return port(0, p) }
 func dport(p uint16) []expr.Any { return port(2, p) }
 
+// otherPorts matches every destination port but some.
+func otherPorts(not []uint16) (out []expr.Any) {
+	for _, p := range not {
+		e := dport(p)
+		e[1].(*expr.Cmp).Op = expr.CmpOpNeq
+		out = append(out, e...)
+	}
+	return out
+}
+
 func port(offset uint32, p uint16) []expr.Any {
 	return equals(&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: offset, Len: 2}, binary.BigEndian.AppendUint16(nil, p))
 }

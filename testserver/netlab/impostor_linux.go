@@ -33,6 +33,8 @@ func (l *Lab) impersonate(i Impostor) error {
 		return l.pptpImpostor(listen, startReply())
 	case Portal:
 		return l.portal(listen)
+	case TLSProxy, HTTPProxy:
+		return l.tlsProxy(listen, i == HTTPProxy)
 	case IPsecImpostor:
 		return l.ipsecImpostor()
 	}

@@ -106,6 +106,7 @@ type Rule struct {
 	Proto   uint8    // 0 is any
 	Ports   []uint16 // destination ports; empty is any
 	From    []uint16 // source ports, which must not be given together with Ports; empty is any
+	Other   []uint16 // every destination port but these
 	OneIn   uint32   // only one packet in OneIn, at random; 0 is every packet
 	Bare    bool     // only UDP without a checksum
 	New     bool     // only packets of a flow that connection tracking has not seen before
@@ -168,6 +169,8 @@ const (
 	PPTPImpostor  Impostor = "pptp"   // a PPTP server of the router's own
 	IPsecImpostor Impostor = "ipsec"  // answers IKE, ESP in UDP and L2TP
 	Portal        Impostor = "portal" // a hotel's sign-in page
+	TLSProxy      Impostor = "tls"    // opens TLS on port 443 with a certificate of its own, and accepts no certificate but those of known authorities
+	HTTPProxy     Impostor = "https"  // the same, and it accepts the server's: it passes on what it knows of HTTP
 )
 
 // Deeper is the router as one who asks for longer must find it.

@@ -35,7 +35,7 @@ var (
 	helper = Box{Masquerade: true, PPTPHelper: true}
 	// good: behind a NAT all is well but AH, which vouches for the addresses. A row names what is otherwise.
 	good = expect{"pptp": passed, "gre": passed, "esp": passed, "ah": {"altered", "ah-through-nat"},
-		"ike": passed, "natt": passed, "l2tp": passed, "openvpn-udp": passed, "openvpn-tcp": passed, "wireguard": passed}
+		"ike": passed, "natt": passed, "l2tp": passed, "openvpn-udp": passed, "openvpn-tcp": passed, "wireguard": passed, "sstp": passed}
 )
 
 func but(other expect) expect {
@@ -224,10 +224,26 @@ func homeRouters() []Router {
 			Home: helper, ISP: Box{ServerNAT: true},
 			Did: "nobody", Neighbour: true, Expect: good},
 
+		{Name: "only-443", Says: "The router lets nothing out but TCP to ports 80 and 443, those of web pages.", // F02, F35
+			Home: with(nat, Rule{Way: Out, Proto: tcp, Other: []uint16{80, 443}}, Rule{Way: Out, Proto: udp}, Rule{Way: Out, Proto: gre},
+				Rule{Way: Out, Proto: esp}, Rule{Way: Out, Proto: ah}),
+			Did: "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": {"blocked-out", "tcp-1723-dropped"}, "gre": noGRE, "esp": noESP,
+				"ah": {"blocked-out", "ah-out-dropped"}, "ike": noUDP, "natt": noUDP, "l2tp": noUDP})},
+
+		{Name: "tls-proxy", Says: "A proxy opens all TLS to port 443, with a certificate of its own, and accepts none but those of known authorities.", // F35
+			Home:     with(helper, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{443}}),
+			Impostor: TLSProxy,
+			Did:      "router", Neighbour: true, Expect: but(expect{"sstp": {"inconclusive", "tls-intercepted"}})},
+
+		{Name: "https-proxy", Says: "A proxy opens all TLS to port 443, passes on ordinary requests, and does not know SSTP's.", // F35
+			Home:     with(helper, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{443}}),
+			Impostor: HTTPProxy,
+			Did:      "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"sstp": {"blocked-out", "http-refused"}})},
+
 		{Name: "portal", Says: "A hotel network before you have signed in.", // F34, T14
 			Home:     with(nat, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{80, 443, 1723}}, Rule{Do: Drop}),
 			Impostor: Portal,
 			Did:      "nobody", Neighbour: true, Expect: expect{"pptp": unasked, "gre": unasked, "esp": unasked, "ah": unasked,
-				"ike": unasked, "natt": unasked, "l2tp": unasked, "openvpn-udp": unasked, "openvpn-tcp": unasked, "wireguard": unasked}},
+				"ike": unasked, "natt": unasked, "l2tp": unasked, "openvpn-udp": unasked, "openvpn-tcp": unasked, "wireguard": unasked, "sstp": unasked}},
 	}
 }

@@ -63,12 +63,18 @@ func TestRouters(t *testing.T) {
 		"esp-spi":         good, // a second flow at once is not, see TestSPITracking
 		"esp-needs-ike":   good, // without IKE it is not, see TestIKEFirst
 		"server-nat":      good,
-		"esp-refused":     but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(wan, wan, wan, "") }),
-		"gre-refused":     but(func(f *facts) { f.V1, f.V0, f.Sources = "none", "none", src(wan, "", "", wan) }),
-		"natt-refused":    ipsec("both unreachable unreachable both both"),
-		"pptp-refused":    but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "reset", "", "", src("", "", wan, wan) }),
-		"linux-answers":   but(func(f *facts) { f.CallID, f.V1 = "kept", "out" }),
-		"stale-state":     good, // what is new is dropped, see TestStaleState
+		"only-443": but(func(f *facts) {
+			f.TCP, f.CallID, f.V1, f.V0, f.UDP, f.IPsec, f.L2TP = "silent", "", "", "none", "none", "none none none none none", "none"
+			f.Sources, f.Internet = src("", "", "", ""), false
+		}),
+		"tls-proxy":     good,
+		"https-proxy":   good,
+		"esp-refused":   but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(wan, wan, wan, "") }),
+		"gre-refused":   but(func(f *facts) { f.V1, f.V0, f.Sources = "none", "none", src(wan, "", "", wan) }),
+		"natt-refused":  ipsec("both unreachable unreachable both both"),
+		"pptp-refused":  but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "reset", "", "", src("", "", wan, wan) }),
+		"linux-answers": but(func(f *facts) { f.CallID, f.V1 = "kept", "out" }),
+		"stale-state":   good, // what is new is dropped, see TestStaleState
 
 		"igd-esp-out":      but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(wan, wan, wan, "") }),
 		"igd-isp-esp":      but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(wan, wan, wan, "") }),

@@ -172,6 +172,7 @@ func (r Rule) matches(way []expr.Any) (out [][]expr.Any) {
 		expr []expr.Any
 	}{
 		{r.Proto != 0, proto(r.Proto)},
+		{len(r.Other) > 0, otherPorts(r.Other)},
 		{r.Bare, slices.Concat(proto(udp), bare())},
 		{r.WireGuard, initiation()},
 		{r.Above != 0, above(r.Above)},

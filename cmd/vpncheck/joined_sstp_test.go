@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"vpncheck/probe"
+	"vpncheck/probe/sock"
+	"vpncheck/probe/wire"
+)
+
+func toWeb(p sock.FakePacket) bool {
+	return p.Proto == 6 && p.Src.Addr() == atHome && p.Dst.Port() == 443
+}
+
+// A conversation has all the steps of a client of Windows, each seen at both ends.
+func TestJoinedSSTPConversation(t *testing.T) {
+	join(t, nat(always), func(j *joined) {
+		f, o := j.only("sstp")
+		j.found(f, "passed")
+		stages := map[string]int{}
+		for _, e := range o.Exchanges {
+			stages[e.Stage]++
+			connect := e.Stage == "connect"
+			if e.Sent.State != wire.Seen || e.Arrived.State != wire.Seen || e.Returned.State != wire.Seen || !connect && e.Replied.State != wire.Seen {
+				j.Errorf("%s (%s) was not followed from end to end: %+v", e.ID, e.Stage, e)
+			}
+			if e.From == probe.Client && !connect && (!bytes.Equal(e.Sent.Bytes, e.Arrived.Bytes) || !bytes.Equal(e.Replied.Bytes, e.Returned.Bytes)) {
+				j.Errorf("%s (%s) is not the same at both ends:\n%x\n%x\n%x\n%x", e.ID, e.Stage, e.Sent.Bytes, e.Arrived.Bytes, e.Replied.Bytes, e.Returned.Bytes)
+			}
+			if head := string(e.Sent.Bytes); e.Stage == "request" && !strings.HasPrefix(head,
+				"SSTP_DUPLEX_POST /sra_{BA195980-CD49-458b-9E23-C84EE0ADCD75}/ HTTP/1.1\r\nHost: 198.51.100.10\r\nContent-Length: 18446744073709551615\r\nSSTPCORRELATIONID: {") {
+				j.Errorf("got %q", head)
+			}
+		}
+		if want := map[string]int{"connect": 1, "tls": 1, "request": 1, "attach": 1, "tunnel": 13, "clear": 1}; fmt.Sprint(stages) != fmt.Sprint(want) {
+			j.Errorf("got %v, want %v", stages, want) // 12 rounds, and the server's own Configure-Request
+		}
+	})
+}
+
+func TestJoinedSSTP(t *testing.T) {
+	ours := func(b []byte) bool {
+		return len(b) > 5 && b[0] == 0x16 && b[5] == 1 && !bytes.Contains(b, []byte(wire.LinkProtocol))
+	}
+	greets := func(b []byte) bool { return len(b) > 5 && b[0] == 0x16 && b[5] == 2 }
+	reset := func(p sock.FakePacket) []sock.FakePacket {
+		if toWeb(p) {
+			p.Reset = true
+		}
+		return nat(always)(p)
+	}
+	for _, c := range []struct {
+		name        string
+		route       func(sock.FakePacket) []sock.FakePacket
+		stream      func(b []byte, toServer bool) bool // false drops it
+		want, stage string
+	}{
+		{"port", without(toWeb, nat(always)), nil, "blocked-out tcp-port-dropped", "connect"},
+		{"reset", reset, nil, "blocked-out tcp-reset", "connect"},
+		{"hello", nat(always), func(b []byte, toServer bool) bool { return !toServer || !ours(b) }, "blocked-out tcp-content-dropped", "tls"},
+		{"greeting", nat(always), nil, "blocked-back no-return", "tls"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			join(t, c.route, func(j *joined) {
+				j.prove()
+				if c.name == "greeting" {
+					asked := false
+					c.stream = func(b []byte, toServer bool) bool {
+						if toServer {
+							asked = asked || ours(b)
+							return true
+						}
+						return !asked || !greets(b)
+					}
+				}
+				if c.stream != nil {
+					j.fake.Stream = func(b []byte, toServer bool) []byte {
+						if !c.stream(b, toServer) {
+							return nil
+						}
+						return b
+					}
+				}
+				f, _ := j.only("sstp")
+				if j.found(f, c.want); f.Stage != c.stage {
+					j.Errorf("got stage %s, want %s", f.Stage, c.stage)
+				}
+			})
+		})
+	}
+}
+
+// A proxy takes all of the laptop's connections to port 443.
+type proxied struct {
+	passes string // the method of the requests that it passes on to the server
+	status string // what it answers else
+	plain  bool   // it speaks no TLS
+}
+
+var atProxy = netip.MustParseAddr("192.168.1.2")
+
+func (x proxied) serve(j *joined, host *sock.FakeHost) {
+	ln, err := host.Listen(netip.AddrPortFrom(atProxy, 443))
+	if err != nil {
+		j.Error(err)
+		return
+	}
+	defer context.AfterFunc(j.Context(), func() { ln.Close() })()
+	cert := selfSigned(j.T)
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		go x.answer(host, c, cert)
+	}
+}
+
+func (x proxied) answer(host *sock.FakeHost, c net.Conn, cert tls.Certificate) {
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Minute))
+	if !x.plain {
+		c = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}})
+	}
+	head := make([]byte, 4096)
+	n, err := c.Read(head)
+	if err != nil {
+		return
+	}
+	if x.passes != "" && strings.HasPrefix(string(head[:n]), x.passes+" ") {
+		up, err := host.Dial(context.Background(), netip.Addr{}, netip.AddrPortFrom(atServer, 443))
+		if err != nil {
+			return
+		}
+		defer up.Close()
+		t := tls.Client(up, &tls.Config{InsecureSkipVerify: true})
+		t.Write(head[:n])
+		if line, err := bufio.NewReader(t).ReadString('\n'); err == nil {
+			io.WriteString(c, line+"\r\n")
+		}
+		return
+	}
+	io.WriteString(c, "HTTP/1.1 "+x.status+"\r\nServer: squid\r\nContent-Length: 0\r\n\r\n")
+}
+
+// Who opens TLS on the way is told from who only refuses SSTP (F35).
+func TestJoinedSSTPProxy(t *testing.T) {
+	for name, c := range map[string]struct {
+		proxied
+		want   string
+		status int
+	}{
+		"refuses-us":   {proxied{status: "502 Bad Gateway"}, "inconclusive tls-intercepted", 502},
+		"wants-a-name": {proxied{status: "407 Proxy Authentication Required"}, "inconclusive tls-intercepted", 407},
+		"no-verb":      {proxied{passes: "GET", status: "405 Method Not Allowed"}, "blocked-out http-refused", 405},
+		"passes":       {proxied{passes: wire.SSTPMethod, status: "502 Bad Gateway"}, "inconclusive tls-intercepted", 502},
+		"plain":        {proxied{plain: true, status: "403 Forbidden"}, "blocked-out http-refused", 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			join(t, func(p sock.FakePacket) []sock.FakePacket {
+				if toWeb(p) {
+					p.Dst = netip.AddrPortFrom(atProxy, 443)
+					return []sock.FakePacket{p}
+				}
+				return nat(always)(p)
+			}, func(j *joined) {
+				j.prove()
+				go c.serve(j, j.fake.Host(atProxy))
+				f, _ := j.only("sstp")
+				j.found(f, c.want)
+				e, ok := evidence(f, probe.EvHTTP)
+				if !ok || e.Args["status"] != c.status {
+					j.Errorf("got %+v, want status %d", e, c.status)
+				}
+				if e, ok := evidence(f, probe.EvTLS); !ok || e.Args["why"] == "" {
+					j.Errorf("it is not said who answered: %+v", f.Because)
+				}
+			})
+		})
+	}
+}
+
+// With --deep the tunnel is held for half a minute.
+func TestJoinedSSTPHeld(t *testing.T) {
+	join(t, nat(always), func(j *joined) {
+		probes, _, err := choose([]string{"sstp"})
+		if err != nil {
+			j.Fatal(err)
+		}
+		p := probe.Open(j.Context(), probe.Config{Net: j.laptop, Host: j.cs.Host, Access: j.cs.Access, Pin: j.cs.Pin, Build: "test", Deep: true})
+		r := probe.Run(j.Context(), p, probes, nil)
+		j.found(r.Findings[0], "passed")
+		if took := r.Ended.Sub(r.Started); took < 30*time.Second || took > 35*time.Second {
+			j.Errorf("it took %v", took)
+		}
+	})
+}

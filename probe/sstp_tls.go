@@ -1,0 +1,125 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"vpncheck/probe/wire"
+)
+
+// handshake opens TLS as a client of Windows does, without ALPN and in one segment, and says whether it did. Whoever shows another certificate
+// than the server's is noted as a stranger; so is who answers with something else than TLS.
+func (t *sstpTunnel) handshake(ctx context.Context) bool {
+	n := t.n + 1
+	if !t.c.path.spend() {
+		return false
+	}
+	first := &flights{Conn: t.s.conn}
+	t.c.begin(n, Exchange{Part: partSSTP, Stage: stageTLS, Flow: t.s.flow, Sent: t.s.sighting(nil, false)})
+	var other error
+	conn := tls.Client(first, &tls.Config{
+		MinVersion:       tls.VersionTLS12, // to hear out an impostor of TLS 1.2
+		CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256},
+		ServerName:       t.c.path.Circumstances().Server.Host,
+		// The pin is all we trust, and who has another certificate is asked on: see askOther.
+		InsecureSkipVerify: true,
+		VerifyConnection: func(cs tls.ConnectionState) error {
+			if leaf := cs.PeerCertificates[0]; wire.PinOf(leaf.RawSubjectPublicKeyInfo) != t.c.path.pin {
+				other = fmt.Errorf("%w: issued to %q by %q", errPin, name(leaf), leaf.Issuer.CommonName)
+			}
+			return nil
+		},
+	})
+	wait := 750*time.Millisecond + 2*t.c.path.Wait()
+	if t.c.path.lossy() {
+		wait += wait
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	err := conn.HandshakeContext(ctx)
+	hello, greeting := first.stop()
+	t.c.edit(n, func(e *Exchange) { e.Sent.Bytes = append(wire.Hex(nil), hello...) })
+	switch {
+	case err == nil && other == nil:
+		t.c.returned(n, t.s.sighting(greeting, true), [wire.NonceSize]byte{})
+		t.s.conn = conn
+		return true
+	case err == nil || notTLS(err):
+		if other == nil {
+			other = err
+		}
+		s := t.s.sighting(greeting[:min(len(greeting), 256)], true)
+		s.Why = other.Error()
+		t.c.stranger(s)
+		t.other = true
+		t.s.conn = conn
+		return err == nil
+	}
+	t.c.edit(n, func(e *Exchange) { brokenOff(e, err) })
+	return false
+}
+
+// notTLS says of a failed handshake that somebody answered who does not speak TLS, or refused to.
+func notTLS(err error) bool {
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	return errors.As(err, &record) || errors.As(err, &alert)
+}
+
+// brokenOff notes how a connection was ended in the middle of TLS's opening.
+func brokenOff(e *Exchange, err error) {
+	if refused(e, err); e.Refused == "" && e.SendErr == "" && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
+		e.Refused = "closed"
+	}
+}
+
+const maxFlight = 4 << 10
+
+// flights is a connection that keeps the first flight of each end: what comes before the other's first word, and that.
+type flights struct {
+	net.Conn
+
+	mu      sync.Mutex
+	in, out []byte
+	turns   int // 1: writing, 2: reading, 3: over
+}
+
+func (f *flights) Read(b []byte) (int, error) {
+	n, err := f.Conn.Read(b)
+	f.keep(&f.in, 2, b[:n])
+	return n, err
+}
+
+func (f *flights) Write(b []byte) (int, error) {
+	f.keep(&f.out, 1, b)
+	return f.Conn.Write(b)
+}
+
+func (f *flights) keep(to *[]byte, turn int, b []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(b) == 0 || f.turns == 3 {
+		return
+	}
+	if f.turns > turn {
+		f.turns = 3
+		return
+	}
+	f.turns = turn
+	*to = append(*to, b[:min(len(b), maxFlight-len(*to))]...)
+}
+
+// stop returns what was kept, and keeps nothing more.
+func (f *flights) stop() (out, in []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out, in = f.out, f.in
+	f.in, f.out, f.turns = nil, nil, 3
+	return out, in
+}

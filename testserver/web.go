@@ -1,0 +1,157 @@
+package testserver
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"vpncheck/probe/wire"
+)
+
+const (
+	maxHTTP      = 4 << 10
+	maxFlight    = 4 << 10 // octets of a handshake's first flight that are kept
+	defaultWeb   = 443
+	httpNotFound = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+)
+
+// A visit is a connection to a link port: TLS with our key, and HTTP inside it unless it is a link.
+type visit struct {
+	conn            *tls.Conn
+	client, own     netip.AddrPort
+	hello, greeting []byte // the first flight of each end, as far as it is kept
+	release         func() // gives back the place of a stranger
+}
+
+// webPort is the link port that SSTP's clients ask: 443, or the first where the server has not that.
+func webPort(ports []uint16) uint16 {
+	if slices.Contains(ports, defaultWeb) {
+		return defaultWeb
+	}
+	return ports[0]
+}
+
+// HTTP has whoever speaks HTTP on a link port answered by handle, in a goroutine for each; the connection is closed when it returns. The link
+// port that real clients ask carries c from now on.
+func (h *Host) HTTP(handle func(*visit), c wire.Carrier) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, l := range h.opened {
+		if l.link && l.local.Port() == h.webPort {
+			h.opened[i].carriers = append(h.opened[i].carriers, c)
+		}
+	}
+	h.visitors.Store(&handle)
+}
+
+// opening notes that TCP's handshake on a link port is done, whoever comes and for what.
+func (h *Host) opening(v *visit) {
+	if h.visitors.Load() != nil && v.own.Port() == h.webPort {
+		h.Arrived(wire.Sighting{Src: v.client, Dst: v.own}, wire.CarrierSSTP)
+	}
+}
+
+// unopenedWait is how long a handshake may take before its opening is handed over: the end of a connection may be lost like its answers.
+const unopenedWait = 500 * time.Millisecond
+
+// unopened hands over the opening of whoever did not get through TLS's handshake, if he was answered: it may be a session's, whose answers are
+// lost.
+func (h *Host) unopened(v *visit, f *flights) {
+	if hello, greeting := f.kept(); h.visitors.Load() != nil && len(hello) > 0 && len(greeting) > 0 {
+		h.Stray(wire.CarrierSSTP, h.streamed(v.client, v.own, hello))
+	}
+}
+
+// streamed is a message as it stands in a TCP connection.
+func (h *Host) streamed(src, dst netip.AddrPort, b []byte) wire.Sighting {
+	return wire.Sighting{State: wire.Seen, At: h.now(), Where: "tcp", Src: src, Dst: dst, Bytes: b}
+}
+
+// web answers HTTP.
+func (h *Host) web(v *visit) {
+	if handle := h.visitors.Load(); handle != nil {
+		(*handle)(v)
+		return
+	}
+	v.head()
+	v.notFound()
+}
+
+// head reads the head of one request, or as much as there is of it. It returns what was read, and false if that is no request of a session's.
+func (v *visit) head() (b []byte, r wire.SSTPRequest, ok bool) {
+	for {
+		chunk := make([]byte, maxHTTP-len(b))
+		n, err := v.conn.Read(chunk)
+		b = append(b, chunk[:n]...)
+		r, size, bad := wire.ParseSSTPRequest(b)
+		switch {
+		case bad == nil:
+			return b[:size], r, size == len(b) // what comes before the answer is not SSTP's
+		case err != nil || !errors.Is(bad, wire.ErrShort) || len(b) >= maxHTTP:
+			return b, r, false
+		}
+	}
+}
+
+// notFound answers as a web server with nothing to show.
+func (v *visit) notFound() {
+	v.conn.SetWriteDeadline(time.Now().Add(lingerWait))
+	io.WriteString(v.conn, httpNotFound)
+	linger(v.conn)
+}
+
+// flights is a connection that keeps the first flight of each end: what comes before the other's first word, and that.
+type flights struct {
+	net.Conn
+
+	mu      sync.Mutex
+	in, out []byte
+	turns   int // 1: reading, 2: writing, 3: over
+}
+
+func (f *flights) Read(b []byte) (int, error) {
+	n, err := f.Conn.Read(b)
+	f.keep(&f.in, 1, b[:n])
+	return n, err
+}
+
+func (f *flights) Write(b []byte) (int, error) {
+	n, err := f.Conn.Write(b)
+	f.keep(&f.out, 2, b[:n])
+	return n, err
+}
+
+func (f *flights) keep(to *[]byte, turn int, b []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(b) == 0 || f.turns == 3 {
+		return
+	}
+	if f.turns > turn {
+		f.turns = 3
+		return
+	}
+	f.turns = turn
+	*to = append(*to, b[:min(len(b), maxFlight-len(*to))]...)
+}
+
+// kept returns what was kept so far.
+func (f *flights) kept() (in, out []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.in), slices.Clone(f.out)
+}
+
+// stop returns what was kept, and keeps nothing more.
+func (f *flights) stop() (in, out []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	in, out = f.in, f.out
+	f.in, f.out, f.turns = nil, nil, 3
+	return in, out
+}
