@@ -149,4 +149,5 @@ type Tally struct {
 	Arrived  int `json:"arrived"`
 	Replied  int `json:"replied"`
 	Returned int `json:"returned"`
+	Refused  int `json:"refused,omitempty"` // by ICMP in the server's name; only what is counted beside
 }

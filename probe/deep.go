@@ -26,12 +26,19 @@ func fullStage(info Info) Stage {
 	return s
 }
 
-// stagesOf are the stages of an observation: that of full size is one only where it was asked.
+// stagesOf are the stages of an observation: that of full size is one only where it was asked, and so is one that stands instead of another.
 func stagesOf(info Info, o Observation) []Stage {
-	if len(info.Stages) > 0 && slices.ContainsFunc(o.Exchanges, func(e Exchange) bool { return e.Stage == stageFull }) {
-		return append(slices.Clone(info.Stages), fullStage(info))
+	asked := func(id string) bool {
+		return slices.ContainsFunc(o.Exchanges, func(e Exchange) bool { return e.Stage == id })
 	}
-	return info.Stages
+	stages := slices.DeleteFunc(slices.Clone(info.Stages), func(s Stage) bool {
+		return s.Instead != "" && !asked(s.ID) ||
+			slices.ContainsFunc(info.Stages, func(other Stage) bool { return other.Instead == s.ID && asked(other.ID) })
+	})
+	if len(info.Stages) > 0 && asked(stageFull) {
+		return append(stages, fullStage(info))
+	}
+	return stages
 }
 
 // full is what the stage of full size says of a part whose small packets pass: that large ones are dropped, or nothing.

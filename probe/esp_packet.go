@@ -12,18 +12,23 @@ import (
 type espTunnel struct {
 	spi, seq uint32
 	answered int // the next packet's size follows from it: what is lost is sent again, in its size
+	sizes    []int
 }
 
 // inside are the sizes of the IP packets that the tunnel seems to carry: pings, a bare acknowledgment of TCP, one of the size that every
 // path must carry. Larger ones are another question.
 var inside = [...]int{84, 84, 52, 84, 576}
 
+// insideL2TP are those of transport mode with L2TP inside, its UDP header included: what opens xl2tpd's tunnel and call, an acknowledgment, what
+// opens PPP, a ping, and one of the size that every path must carry.
+var insideL2TP = [...]int{107, 28, 56, 58, 20, 28, 102, 102, 594, 102}
+
 // espFull is the size of the IP packet inside one of full size.
 const espFull = fullOctets - 80
 
 // newESPTunnel has a fresh SPI, which is even if the answers are to come without a UDP checksum, as they do on UDP port 4500.
 func newESPTunnel(bare bool) *espTunnel {
-	t := &espTunnel{spi: max(randomMagic(), wire.MinSPI) | 1}
+	t := &espTunnel{spi: max(randomMagic(), wire.MinSPI) | 1, sizes: inside[:]}
 	if bare {
 		t.spi &^= 1
 	}
@@ -32,7 +37,7 @@ func newESPTunnel(bare bool) *espTunnel {
 
 // packet is the tunnel's next packet.
 func (t *espTunnel) packet(tag wire.Tag) []byte {
-	return t.sized(tag, inside[t.answered%len(inside)])
+	return t.sized(tag, t.sizes[t.answered%len(t.sizes)])
 }
 
 // full is a packet of full size.

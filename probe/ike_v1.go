@@ -18,7 +18,8 @@ type ikev1SA struct {
 	local, remote netip.AddrPort // as this end knows them: what NAT-D hashes (RFC 3947, section 3.2)
 	initiator     uint64         // cookies
 	responder     uint64
-	step          int // messages 3 and 5 of Main Mode that were answered, and all behind them
+	step          int    // messages 3 and 5 of Main Mode that were answered, and all behind them
+	quick         uint32 // Message ID of Quick Mode
 }
 
 func newIKEv1(local, remote netip.AddrPort) *ikev1SA {

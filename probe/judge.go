@@ -304,6 +304,7 @@ func Beside(p Probe, o Observation) Tally {
 			n.Arrived += t.Arrived
 			n.Replied += t.Replied
 			n.Returned += t.Returned
+			n.Refused += refusals(o, stage)
 		}
 	}
 	return n

@@ -41,6 +41,9 @@ type Path struct {
 	ikeOpened chan struct{}
 	ikeOnce   sync.Once
 
+	sharing sync.Mutex
+	shared  map[uint16]*sharedPort // by local port
+
 	mu    sync.Mutex
 	facts Circumstances
 	sent  int

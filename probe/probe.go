@@ -163,6 +163,8 @@ type Stage struct {
 	Parts []string `json:"parts,omitempty"`
 	// Note says that behind a NAT a real client is past this port by now: the stage's failure is noted there, and decides nothing.
 	Note bool `json:"note,omitempty"`
+	// Instead names a stage that this one takes the place of, once it was asked: the same step, where the way calls for another form of it.
+	Instead string `json:"instead,omitempty"`
 }
 
 // of says whether a part has the stage.

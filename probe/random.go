@@ -169,12 +169,25 @@ func asksRandom(p Probe, f Finding) (withRandom, bool) {
 	if !ok {
 		return withRandom{}, false
 	}
-	port := p.Info().Stages[0].Port
+	first := p.Info().Stages[0]
+	port := first.Port
 	switch {
+	case portOf(p.Info(), f.Stage) != port:
+		return withRandom{}, false // its opening went through, on another port
 	case f.Reason == UDPPortDropped, f.Reason == UDPPortBackDropped:
 		return withRandom{of, port}, port != 0
 	}
 	return withRandom{}, false
+}
+
+// portOf is the port of one of a protocol's stages.
+func portOf(info Info, stage string) uint16 {
+	for _, s := range info.Stages {
+		if s.ID == stage {
+			return s.Port
+		}
+	}
+	return 0
 }
 
 // random asks all that there is to ask of this kind, side by side.

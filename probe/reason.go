@@ -24,6 +24,8 @@ const (
 	AHOutDropped      Reason = "ah-out-dropped"
 	UDPPortDropped    Reason = "udp-port-dropped"
 	UDPRefused        Reason = "udp-refused"
+	// IKE's own fragments pass and those of IP do not (F07).
+	IKEFragmentsDropped Reason = "ike-fragments-dropped"
 	// The port is open to random octets and shut to the protocol's opening: something looks into the packets (F12).
 	UDPContentDropped Reason = "udp-content-dropped"
 	ZeroChecksum      Reason = "udp-zero-checksum-dropped"

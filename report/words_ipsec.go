@@ -32,6 +32,14 @@ var ipsecWords = map[probe.Reason]Words{
 			"want IKE first, and some go on for ten minutes as they did before. A real VPN always begins with IKE.",
 		Do: "nothing: a real VPN begins with IKE",
 	},
+	probe.IKEFragmentsDropped: {
+		Short: "large packets that are cut into fragments do not get through",
+		Sentence: "Messages of IKE that are larger than one packet do not get through{tries}, though small ones do: a device on the way drops the " +
+			"fragments. A VPN with certificates then never connects, unless its client and server cut such messages themselves (IKE fragmentation, " +
+			"RFC 7383), as today's do.",
+		Do:   "switch on IKE fragmentation in the VPN's client and server",
+		Next: "Switch on IKE fragmentation (RFC 7383) in the VPN's client and server, or let the router pass fragments.",
+	},
 	probe.AHOutDropped: {
 		Short: "the packets do not reach the server",
 		Sentence: "{title} packets do not reach the server{tries}, though such packets have reached it within the last day. {Who} " +

@@ -42,9 +42,19 @@ func ikePacket(h *Host, c sock.Conn, arrived wire.Sighting) {
 		Build: func(s *gate.Session) ([]byte, string) { return q.answer(s), "" },
 		Send: func(s *gate.Session, message []byte) (wire.Sighting, string) {
 			h.setIKEPeer(s, arrived.Src)
-			return back(h, c, arrived)(s, message)
+			return backIKE(h, c, arrived)(s, message)
 		},
 	})
+}
+
+// ikeWhole is how long a message may be that leaves as one packet. A longer one came in fragments of IP's, and goes so (F07).
+const ikeWhole = 1400
+
+// backIKE sends an answer to where its question came from.
+func backIKE(h *Host, c sock.Conn, arrived wire.Sighting) func(*gate.Session, []byte) (wire.Sighting, string) {
+	return func(s *gate.Session, message []byte) (wire.Sighting, string) {
+		return h.Send(s, c, sock.Out{Dst: arrived.Src, Src: arrived.Dst.Addr(), DF: len(message) <= ikeWhole, Payload: message})
+	}
 }
 
 // ikePeers are where each session's newest answered message of IKE came from.

@@ -78,10 +78,18 @@ func ikeResponderSPI(s *gate.Session, initiator uint64) uint64 {
 	return max(binary.BigEndian.Uint64(mac.Sum(nil)), 1)
 }
 
-// sealed answers what a cipher made: of its size, with nothing in it but a tag.
+// ikeFragmentLen is the length of a fragment's number and of how many there are, in the clear (RFC 7383, section 2.5).
+const ikeFragmentLen = 4
+
+// sealed answers what a cipher made: of its size, with nothing in it but a tag. A fragment is answered by the same one of the response: that is
+// as long, so that each fragment may be answered for itself, and nothing need be kept until all are there.
 func (q ikeQuestion) sealed(_ wire.IKEHeader, t wire.Tag) []wire.IKEPayload {
 	p := q.m.Payloads[0]
-	p.Body = wire.IKESealed(t, len(p.Body))
+	body := p.Body
+	p.Body = wire.IKESealed(t, len(body))
+	if q.m.Header.MajorVersion == 2 && p.Type == wire.IKEv2EncryptedFragment {
+		copy(p.Body, body[:ikeFragmentLen])
+	}
 	if p.Inner == wire.IKEv2IDInitiator {
 		p.Inner = wire.IKEv2IDResponder // of IKE_AUTH
 	}

@@ -75,7 +75,7 @@ func (n *natt) ike(h *Host, c sock.Conn, arrived wire.Sighting) {
 		Build: func(s *gate.Session) ([]byte, string) { return wire.AppendNATTIKE(nil, q.answer(s)), "" },
 		Send: func(s *gate.Session, message []byte) (wire.Sighting, string) {
 			h.setIKEPeer(s, arrived.Src)
-			return back(h, c, arrived)(s, message)
+			return backIKE(h, c, arrived)(s, message)
 		},
 	})
 }

@@ -37,11 +37,7 @@ func newSite(t *testing.T, f *sock.Fake, addr, dir string) *site {
 }
 
 func (s *site) serve(t *testing.T) {
-	var responders []testserver.Responder
-	for _, p := range protocols {
-		responders = append(responders, p.responder())
-	}
-	s.srv = testserver.New(testserver.Config{Net: s.host, Own: []netip.Addr{s.addr}, State: s.state, Responders: responders, Build: "test"})
+	s.srv = testserver.New(testserver.Config{Net: s.host, Own: []netip.Addr{s.addr}, State: s.state, Responders: responders(), Build: "test"})
 	if err := s.srv.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

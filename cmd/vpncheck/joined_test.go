@@ -74,11 +74,7 @@ func join(t *testing.T, route func(sock.FakePacket) []sock.FakePacket, f func(j 
 		if err != nil {
 			t.Fatal(err)
 		}
-		var responders []testserver.Responder
-		for _, p := range protocols {
-			responders = append(responders, p.responder())
-		}
-		j.srv = testserver.New(testserver.Config{Net: j.server, Own: []netip.Addr{atServer, atSecond, atServer6}, State: state, Responders: responders, Build: "test"})
+		j.srv = testserver.New(testserver.Config{Net: j.server, Own: []netip.Addr{atServer, atSecond, atServer6}, State: state, Responders: responders(), Build: "test"})
 		if err := j.srv.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +157,7 @@ func TestJoinedPasses(t *testing.T) {
 		r := j.run(j.Context(), j.laptop)
 		j.want(r, map[string]string{"pptp": "passed", "gre": "passed", "ike": "passed", "natt": "passed", "esp": "passed",
 			"ah": "altered ah-through-nat", "l2tp": "passed", "openvpn-udp": "passed", "openvpn-tcp": "passed",
-			"wireguard": "passed", "sstp": "passed"})
+			"wireguard": "passed", "sstp": "passed", "ikev2": "passed", "l2tp-ipsec": "passed"})
 		if took := r.Ended.Sub(r.Started); took > 5*time.Second {
 			t.Errorf("the open path took %v of the bubble's time, at most 5 s", took)
 		}

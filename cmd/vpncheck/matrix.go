@@ -163,7 +163,7 @@ func column(p report.Protocol) string {
 	return p.Name()
 }
 
-var columns = map[string]string{"l2tp": "L2TP", "openvpn-udp": "ov-udp", "openvpn-tcp": "ov-tcp"}
+var columns = map[string]string{"l2tp": "L2TP", "l2tp-ipsec": "l2tp+", "openvpn-udp": "ov-udp", "openvpn-tcp": "ov-tcp"}
 
 // reasons are those of one router, each with the protocols that share it.
 type reasons []struct {

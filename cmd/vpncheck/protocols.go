@@ -19,10 +19,22 @@ var protocols = []struct {
 	{probe.ESP{}, testserver.ESP},
 	{probe.AH{}, testserver.AH},
 	{probe.L2TP{}, testserver.L2TP},
+	{probe.IKEv2(), nil}, // answered by those of IKE and NAT-T
+	{probe.L2TPIPsec(), nil},
 	{probe.SSTP{}, testserver.SSTP},
 	{probe.OpenVPNUDP{}, testserver.OpenVPNUDP},
 	{probe.OpenVPNTCP{}, testserver.OpenVPNTCP},
 	{probe.WireGuard{}, testserver.WireGuard},
+}
+
+// responders are those of all protocols that have one of their own.
+func responders() (out []testserver.Responder) {
+	for _, p := range protocols {
+		if p.responder != nil {
+			out = append(out, p.responder())
+		}
+	}
+	return out
 }
 
 func protocolIDs() []string {

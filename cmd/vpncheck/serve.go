@@ -174,9 +174,7 @@ func (f serveFlags) config(errs io.Writer) (testserver.Config, error) {
 	if f.tokenValid < 0 {
 		return cfg, wrongUsage("0 is for a connection string that stays valid", "--token-valid %s lies in the past", f.tokenValid)
 	}
-	for _, p := range protocols {
-		cfg.Responders = append(cfg.Responders, p.responder())
-	}
+	cfg.Responders = responders()
 	return cfg, nil
 }
 

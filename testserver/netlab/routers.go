@@ -35,7 +35,7 @@ var (
 	helper = Box{Masquerade: true, PPTPHelper: true}
 	// good: behind a NAT all is well but AH, which vouches for the addresses. A row names what is otherwise.
 	good = expect{"pptp": passed, "gre": passed, "esp": passed, "ah": {"altered", "ah-through-nat"},
-		"ike": passed, "natt": passed, "l2tp": passed, "openvpn-udp": passed, "openvpn-tcp": passed, "wireguard": passed, "sstp": passed}
+		"ike": passed, "natt": passed, "l2tp": passed, "openvpn-udp": passed, "openvpn-tcp": passed, "wireguard": passed, "sstp": passed, "ikev2": passed, "l2tp-ipsec": passed}
 )
 
 func but(other expect) expect {
@@ -141,7 +141,7 @@ func homeRouters() []Router {
 
 		{Name: "udp-out", Says: "The router drops all UDP on its way out; PPTP needs none.", // F02
 			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: udp}),
-			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP, "openvpn-udp": noUDP, "wireguard": noUDP})},
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP, "ikev2": noUDP, "l2tp-ipsec": noUDP, "openvpn-udp": noUDP, "wireguard": noUDP})},
 
 		{Name: "laptop-firewall", Says: "A good router, and a firewall on the laptop that drops the answers of the PPTP tunnel, as ufw does.", // F21
 			Home: helper, Laptop: Firewall{Stateful: true},
@@ -165,11 +165,11 @@ func homeRouters() []Router {
 
 		{Name: "ike-out", Says: "The provider drops UDP to port 500, IKE's.",
 			Home: helper, ISP: with(Box{}, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{500}}),
-			Did: "isp", Neighbour: true, Expect: but(expect{"ike": portDropped})},
+			Did: "isp", Neighbour: true, Expect: but(expect{"ike": portDropped, "ikev2": portDropped, "l2tp-ipsec": portDropped})},
 
 		{Name: "natt-out", Says: "The router drops UDP to port 4500, that of IPsec through NAT.",
 			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{4500}}),
-			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"natt": portDropped})},
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"natt": portDropped, "ikev2": portDropped, "l2tp-ipsec": portDropped})},
 
 		{Name: "l2tp-out", Says: "The router's L2TP passthrough box is off: UDP to port 1701 is dropped.", // F10
 			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{1701}}),
@@ -177,35 +177,35 @@ func homeRouters() []Router {
 
 		{Name: "ddwrt-ipsec-off", Says: "The router's IPsec passthrough box is off, as in DD-WRT: only UDP to port 500 is dropped.", // F10
 			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{500}}),
-			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": portDropped})},
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": portDropped, "ikev2": portDropped, "l2tp-ipsec": portDropped})},
 
 		{Name: "ipsec-off", Says: "The router's IPsec passthrough box is off, as others do it: UDP to port 500, ESP and AH are dropped.", // F10
 			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{500}},
 				Rule{Do: Drop, Way: Out, Proto: esp}, Rule{Do: Drop, Way: Out, Proto: ah}),
-			Did: "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": portDropped, "esp": {"blocked-out", "esp-out-dropped"},
+			Did: "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": portDropped, "ikev2": portDropped, "l2tp-ipsec": portDropped, "esp": {"blocked-out", "esp-out-dropped"},
 				"ah": {"blocked-out", "ah-out-dropped"}})},
 
 		{Name: "ike-alg", Says: "The router reads along in IKE on port 500, and rewrites the SPI on its way out.", // F14
 			Home: with(helper, Rule{Do: Rewrite, Way: Out, Proto: udp, Ports: []uint16{500}}),
-			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": {"altered", "payload-altered"}})},
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": {"altered", "payload-altered"}, "ikev2": {"altered", "payload-altered"}, "l2tp-ipsec": {"altered", "payload-altered"}})},
 
 		{Name: "hijack", Says: "The router has an IPsec and L2TP server of its own and answers in the place of yours.", // F18, T14
 			Home:     with(helper, Rule{Do: Redirect, Way: Out, Proto: udp, Ports: []uint16{500, 4500, 1701}}),
 			Impostor: IPsecImpostor,
-			Did:      "router", Neighbour: true, Expect: but(expect{"ike": hijacked, "natt": hijacked, "l2tp": hijacked})},
+			Did:      "router", Neighbour: true, Expect: but(expect{"ike": hijacked, "natt": hijacked, "l2tp": hijacked, "ikev2": hijacked, "l2tp-ipsec": hijacked})},
 
 		{Name: "refused", Says: "The router keeps UDP port 500 to itself, and nothing listens there: it refuses in the server's name.", // F18, T14
 			Home: with(helper, Rule{Do: Redirect, Way: Out, Proto: udp, Ports: []uint16{500}}),
-			Did:  "router", Neighbour: true, Expect: but(expect{"ike": {"blocked-out", "udp-refused"}})},
+			Did:  "router", Neighbour: true, Expect: but(expect{"ike": {"blocked-out", "udp-refused"}, "ikev2": {"blocked-out", "udp-refused"}, "l2tp-ipsec": {"blocked-out", "udp-refused"}})},
 
 		{Name: "checksum0", Says: "The router drops UDP without a checksum, which is how IPsec over UDP is sent.", // F43
 			Home: with(helper, Rule{Do: Drop, Proto: udp, Bare: true}),
-			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"natt": {"blocked-out", "udp-zero-checksum-dropped"}})},
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"natt": {"blocked-out", "udp-zero-checksum-dropped"}, "ikev2": {"blocked-out", "udp-zero-checksum-dropped"}, "l2tp-ipsec": {"blocked-out", "udp-zero-checksum-dropped"}})},
 
 		{Name: "one-ipsec", Says: "The router never changes IKE's source port 500, and another laptop spoke IKE to your server first.", // F15
 			Home:    Box{Masquerade: true, PPTPHelper: true, Static: netip.MustParseAddrPort(homeWAN + ":500")},
 			Earlier: []Flow{{Proto: udp, Port: 500}},
-			Did:     "nobody", Neighbour: true, Expect: but(expect{"ike": {"inconclusive", "port-clash"}})},
+			Did:     "nobody", Neighbour: true, Expect: but(expect{"ike": {"inconclusive", "port-clash"}, "ikev2": {"inconclusive", "port-clash"}, "l2tp-ipsec": {"inconclusive", "port-clash"}})},
 
 		{Name: "second-laptop", Says: "Another laptop behind the same NAT spoke ESP and AH to your server just now.", // F11, T05
 			Home:    helper,
@@ -244,6 +244,6 @@ func homeRouters() []Router {
 			Home:     with(nat, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{80, 443, 1723}}, Rule{Do: Drop}),
 			Impostor: Portal,
 			Did:      "nobody", Neighbour: true, Expect: expect{"pptp": unasked, "gre": unasked, "esp": unasked, "ah": unasked,
-				"ike": unasked, "natt": unasked, "l2tp": unasked, "openvpn-udp": unasked, "openvpn-tcp": unasked, "wireguard": unasked, "sstp": unasked}},
+				"ike": unasked, "natt": unasked, "l2tp": unasked, "openvpn-udp": unasked, "openvpn-tcp": unasked, "wireguard": unasked, "sstp": unasked, "ikev2": unasked, "l2tp-ipsec": unasked}},
 	}
 }

@@ -15,7 +15,7 @@ func refusingRouters() []Router {
 
 		{Name: "natt-refused", Says: "The router refuses UDP to port 4500, and says so: prohibited by an administrator.", // T17, T18
 			Home: with(helper, Rule{Do: Prohibited, Way: Out, Proto: udp, Ports: []uint16{4500}}),
-			Did:  "router", Neighbour: true, Expect: but(expect{"natt": {"blocked-out", "udp-refused"}})},
+			Did:  "router", Neighbour: true, Expect: but(expect{"natt": {"blocked-out", "udp-refused"}, "ikev2": {"blocked-out", "udp-refused"}, "l2tp-ipsec": {"blocked-out", "udp-refused"}})},
 
 		{Name: "pptp-refused", Says: "The router refuses PPTP's TCP port 1723 with ICMP: port unreachable.", // T17, T18, T34
 			Home: with(helper, Rule{Do: NoPort, Way: Out, Proto: tcp, Ports: []uint16{1723}}),
@@ -73,7 +73,7 @@ func talkingRouters() []Router {
 			Home: says(IGD{Forwards: []Forward{{"UDP", 500, console, "console"}, {"UDP", 4500, console, "console"}}},
 				Rule{Do: DropEarly, Way: In, Proto: udp, Ports: []uint16{500, 4500}}),
 			Did: "router", Neighbour: true,
-			Expect: but(expect{"ike": {"blocked-back", "no-return"}, "natt": {"blocked-back", "no-return"}})},
+			Expect: but(expect{"ike": {"blocked-back", "no-return"}, "natt": {"blocked-back", "no-return"}, "ikev2": {"blocked-back", "no-return"}, "l2tp-ipsec": {"blocked-back", "no-return"}})},
 	}
 }
 
@@ -87,7 +87,7 @@ func laptops() []Router {
 
 		{Name: "laptop-refuses-udp", Says: "A good router, and a firewall on the laptop that lets nothing out to the UDP ports of VPNs.", // F21, T20
 			Home: helper, Laptop: Firewall{Out: []Rule{{Proto: udp, Ports: []uint16{500, 4500, 1701}}}},
-			Did: "laptop", Neighbour: true, Expect: but(expect{"ike": refused, "natt": refused, "l2tp": refused})},
+			Did: "laptop", Neighbour: true, Expect: but(expect{"ike": refused, "natt": refused, "l2tp": refused, "ikev2": refused, "l2tp-ipsec": refused})},
 
 		{Name: "laptop-refuses-pptp", Says: "A good router, and a firewall on the laptop that drops what goes out to TCP port 1723.", // F21
 			// The kernel does not tell connect that the firewall drops its SYNs: it looks like silence.
@@ -104,7 +104,7 @@ func laptops() []Router {
 
 		{Name: "laptop-drops-udp", Says: "A good router, and a firewall on the laptop that drops what comes from the UDP ports of VPNs.", // F21, T16
 			Home: helper, Laptop: Firewall{In: []Rule{{Proto: udp, From: []uint16{500, 4500, 1701}}}},
-			Did: "laptop", Neighbour: true, Expect: but(expect{"ike": deaf, "natt": deaf, "l2tp": deaf})},
+			Did: "laptop", Neighbour: true, Expect: but(expect{"ike": deaf, "natt": deaf, "l2tp": deaf, "ikev2": deaf, "l2tp-ipsec": deaf})},
 	}
 }
 
@@ -143,7 +143,7 @@ func providers() []Router {
 
 		{Name: "isp-natt", Says: "The provider drops UDP to port 4500, that of IPsec through NAT.", // F20, T08
 			Home: helper, ISP: isp(Rule{Way: Out, Proto: udp, Ports: []uint16{4500}}),
-			Did: "isp", Neighbour: true, Expect: but(expect{"natt": portDropped})},
+			Did: "isp", Neighbour: true, Expect: but(expect{"natt": portDropped, "ikev2": portDropped, "l2tp-ipsec": portDropped})},
 
 		{Name: "isp-l2tp", Says: "The provider drops UDP to port 1701, L2TP's.", // F20, T08
 			Home: helper, ISP: isp(Rule{Way: Out, Proto: udp, Ports: []uint16{1701}}),
@@ -151,15 +151,15 @@ func providers() []Router {
 
 		{Name: "isp-udp", Says: "The provider drops all UDP.", // F02, T08
 			Home: helper, ISP: isp(Rule{Way: Out, Proto: udp}),
-			Did: "isp", Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP, "openvpn-udp": noUDP, "wireguard": noUDP})},
+			Did: "isp", Neighbour: true, Expect: but(expect{"ike": noUDP, "natt": noUDP, "l2tp": noUDP, "ikev2": noUDP, "l2tp-ipsec": noUDP, "openvpn-udp": noUDP, "wireguard": noUDP})},
 
 		{Name: "isp-ike-back", Says: "The provider drops what comes back from UDP port 500, IKE's.",
 			Home: helper, ISP: isp(Rule{Way: In, Proto: udp, From: []uint16{500}}),
-			Did: "isp", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": {"blocked-back", "udp-port-back-dropped"}})},
+			Did: "isp", Named: unnamed(), Neighbour: true, Expect: but(expect{"ike": {"blocked-back", "udp-port-back-dropped"}, "ikev2": {"blocked-back", "udp-port-back-dropped"}, "l2tp-ipsec": {"blocked-back", "udp-port-back-dropped"}})},
 
 		{Name: "dpi-ike", Says: "The provider reads along: it drops what opens IKE, on any port, and lets all else through.", // F12, T11
 			Home: helper, ISP: isp(Rule{Way: Out, IKE: true}),
-			Did: "isp", Neighbour: true, Expect: but(expect{"ike": {"blocked-out", "udp-content-dropped"}, "natt": {"blocked-out", "udp-content-dropped"}})},
+			Did: "isp", Neighbour: true, Expect: but(expect{"ike": {"blocked-out", "udp-content-dropped"}, "natt": {"blocked-out", "udp-content-dropped"}, "ikev2": {"blocked-out", "udp-content-dropped"}, "l2tp-ipsec": {"blocked-out", "udp-content-dropped"}})},
 
 		{Name: "dpi-openvpn", Says: "The provider reads along: it drops what opens OpenVPN on port 1194, over UDP and over TCP.", // F12, F36, T11
 			Home: helper, ISP: isp(Rule{Way: Out, OpenVPN: true}),
@@ -184,7 +184,7 @@ func providers() []Router {
 
 		{Name: "nat2-natt", Says: "Two NATs in a row; the second, the provider's, drops UDP to port 4500.", // F19, F20, T22
 			Home: helper, ISP: with(helper, Rule{Way: Out, Proto: udp, Ports: []uint16{4500}}),
-			Did: "second-nat", Neighbour: true, Expect: but(expect{"natt": portDropped})},
+			Did: "second-nat", Neighbour: true, Expect: but(expect{"natt": portDropped, "ikev2": portDropped, "l2tp-ipsec": portDropped})},
 
 		{Name: "nat2-answers", Says: "Two NATs in a row; the second has no PPTP helper, and refuses what comes and fits no flow of its own.", // F19, T22
 			Home: helper, ISP: Box{Masquerade: true, Answers: true},
@@ -199,11 +199,11 @@ func servers() []Router {
 	return []Router{
 		{Name: "server-firewall", Says: "The server's own firewall drops GRE, ESP and UDP to port 4500.", // F01, T15, T16
 			Home: helper, Server: Firewall{In: []Rule{{Proto: gre}, {Proto: esp}, {Proto: udp, Ports: []uint16{4500}}}},
-			Did: "server", Neighbour: true, Expect: but(expect{"pptp": shut, "gre": shut, "esp": shut, "natt": shut})},
+			Did: "server", Neighbour: true, Expect: but(expect{"pptp": shut, "gre": shut, "esp": shut, "natt": shut, "ikev2": shut, "l2tp-ipsec": shut})},
 
 		{Name: "server-ports", Says: "The server's own firewall drops TCP to port 1723, and UDP to ports 500 and 1701.", // F01, T15, T16
 			Home: helper, Server: Firewall{In: []Rule{{Proto: tcp, Ports: []uint16{1723}}, {Proto: udp, Ports: []uint16{500, 1701}}}},
-			Did: "server", Neighbour: true, Expect: but(expect{"pptp": shut, "ike": shut, "l2tp": shut})},
+			Did: "server", Neighbour: true, Expect: but(expect{"pptp": shut, "ike": shut, "l2tp": shut, "ikev2": shut, "l2tp-ipsec": shut})},
 
 		{Name: "server-refuses", Says: "The server's own firewall refuses GRE and ESP, and says so, as some images of Linux do.", // F01, F25, T17
 			Home: helper, Server: Firewall{In: []Rule{{Do: Prohibited, Proto: gre}, {Do: Prohibited, Proto: esp}}},
@@ -212,7 +212,7 @@ func servers() []Router {
 		{Name: "cloud-ports", Says: "The firewall of the server's provider drops TCP to port 1723 and UDP to the ports of VPNs, whoever sends it.", // F01, T15
 			Home: helper, ISP: with(Box{}, Rule{Way: Out, Proto: tcp, Ports: []uint16{1723}, All: true},
 				Rule{Way: Out, Proto: udp, Ports: []uint16{500, 4500, 1701}, All: true}),
-			Did: "server", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": unproven, "ike": unproven, "natt": unproven, "l2tp": unproven})},
+			Did: "server", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": unproven, "ike": unproven, "natt": unproven, "l2tp": unproven, "ikev2": unproven, "l2tp-ipsec": unproven})},
 
 		{Name: "cloud-firewall", Says: "The firewall of the server's provider drops ESP, whoever sends it.", // F01, F17, T15
 			Home: helper, ISP: with(Box{}, Rule{Way: Out, Proto: esp, All: true}),

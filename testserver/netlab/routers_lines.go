@@ -18,7 +18,7 @@ func lines() []Router {
 			Home: with(helper, Rule{Way: Out, Proto: gre}, Rule{Way: Out, Proto: udp, Ports: []uint16{4500}}, Rule{Do: DropEarly, Way: In, Proto: esp}),
 			Bump: line{dead: time.Second, alive: 9 * time.Second}.bump(), NeedsTUN: true, Lossy: true,
 			Did: "router", Named: unnamed(), Neighbour: true,
-			Expect: but(expect{"pptp": noGRE, "gre": noGRE, "natt": portDropped, "esp": {"blocked-back", "esp-back-dropped"}})},
+			Expect: but(expect{"pptp": noGRE, "gre": noGRE, "natt": portDropped, "ikev2": portDropped, "l2tp-ipsec": portDropped, "esp": {"blocked-back", "esp-back-dropped"}})},
 
 		{Name: "slow", Says: "A good router on a slow line: 300 ms to the server and back, and up to 100 ms more.", // T19
 			Home: helper, Bump: line{takes: 150 * time.Millisecond, jitter: 50 * time.Millisecond}.bump(), NeedsTUN: true,
