@@ -228,7 +228,8 @@ func homeRouters() []Router {
 			Home: with(nat, Rule{Way: Out, Proto: tcp, Other: []uint16{80, 443}}, Rule{Way: Out, Proto: udp}, Rule{Way: Out, Proto: gre},
 				Rule{Way: Out, Proto: esp}, Rule{Way: Out, Proto: ah}),
 			Did: "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": {"blocked-out", "tcp-1723-dropped"}, "gre": noGRE, "esp": noESP,
-				"ah": {"blocked-out", "ah-out-dropped"}, "ike": noUDP, "natt": noUDP, "l2tp": noUDP})},
+				"ah": {"blocked-out", "ah-out-dropped"}, "ike": noUDP, "natt": noUDP, "l2tp": noUDP, "ikev2": noUDP, "l2tp-ipsec": noUDP,
+				"openvpn-udp": noUDP, "openvpn-tcp": {"blocked-out", "tcp-port-dropped"}, "wireguard": noUDP})},
 
 		{Name: "tls-proxy", Says: "A proxy opens all TLS to port 443, with a certificate of its own, and accepts none but those of known authorities.", // F35
 			Home:     with(helper, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{443}}),
