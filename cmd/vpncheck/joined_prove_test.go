@@ -41,7 +41,7 @@ func TestJoinedProve(t *testing.T) {
 		}
 		return nat(always)(p)
 	}
-	const all = "Proved: UDP control, TCP 1723 (PPTP), GRE (IP protocol 47), UDP 500 (IKE), UDP 4500 (NAT-T), ESP (IP protocol 50), AH (IP protocol 51), UDP 1701 (L2TP), UDP 1194 (OpenVPN) and TCP 1194 (OpenVPN) reach 198.51.100.10.\n"
+	const all = "Proved: UDP control, TCP 1723 (PPTP), GRE (IP protocol 47), UDP 500 (IKE), UDP 4500 (NAT-T), ESP (IP protocol 50), AH (IP protocol 51), UDP 1701 (L2TP), TCP 443 (SSTP), UDP 1194 (OpenVPN), TCP 1194 (OpenVPN) and UDP 51820 (WireGuard) reach 198.51.100.10.\n"
 	for _, c := range []struct {
 		name  string
 		route func(sock.FakePacket) []sock.FakePacket
@@ -55,7 +55,7 @@ func TestJoinedProve(t *testing.T) {
 			cfg.Look = func(netip.Addr) probe.LaptopFacts { return probe.LaptopFacts{VPN: "wg0"} }
 		}, []string{all}, 0},
 		{"unprivileged", nat(always), map[string]error{"raw": syscall.EPERM}, nil, []string{
-			"Proved: UDP control, TCP 1723 (PPTP), UDP 500 (IKE), UDP 4500 (NAT-T), UDP 1701 (L2TP), UDP 1194 (OpenVPN) and TCP 1194 (OpenVPN) reach",
+			"Proved: UDP control, TCP 1723 (PPTP), UDP 500 (IKE), UDP 4500 (NAT-T), UDP 1701 (L2TP), TCP 443 (SSTP), UDP 1194 (OpenVPN), TCP 1194 (OpenVPN) and UDP 51820 (WireGuard) reach",
 			"Could not be sent from here: GRE (IP protocol 47), ESP (IP protocol 50) and AH (IP protocol 51): raw sockets are not allowed here.\n  run with sudo"}, 0},
 		{"on-link", nat(always), nil, func(cfg *probe.Config) {
 			cfg.Look = func(netip.Addr) probe.LaptopFacts { return probe.LaptopFacts{OnLink: true} }

@@ -88,7 +88,7 @@ It needs root, or on Linux: sudo setcap cap_net_raw,cap_net_bind_service+ep vpnc
 // addOnly adds the flags that demo has too.
 func (f *runFlags) addOnly(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringSliceVar(&f.only, "only", nil, "test these `protocols` only ("+strings.Join(protocolIDs(), ",")+")")
+	fl.StringSliceVar(&f.only, "only", nil, "test these `protocols` only, with commas between them: "+strings.Join(protocolIDs(), ", "))
 	fl.StringVar(&f.events, "events", "", "write what happens to this `file`, as JSON lines; with - to standard output, and the text to standard error")
 	fl.StringVar(&f.family, "family", "", "use IPv`4|6` only (default IPv4 if the server has it)")
 	fl.DurationVar(&f.changed, "changed", 0, "a setting of the router was changed this `long` ago, as 5m: it may still act by the old one")
