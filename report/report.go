@@ -190,7 +190,7 @@ func parts(f probe.Finding, o probe.Observation, fa facts) []Part {
 				part.Title, part.Deciding = known.Title, known.Deciding
 			}
 		}
-		if (f.Reason == probe.PortClash || f.Reason == probe.StateClash) && kind(pf.Verdict, pf.Reason) == fails {
+		if clash(f.Reason) && kind(pf.Verdict, pf.Reason) == fails {
 			pf.Reason = "" // what looks like a block is none
 		}
 		part.Sentence = capital(explain(pf.Verdict, pf.Reason, fa.only(part.Title)).Short) + "."

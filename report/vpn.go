@@ -183,7 +183,7 @@ func stepOf(n need, ps []Protocol, s setting) step {
 					out.asked, out.part, out.Verdict, out.Reason = true, n.part, part.Verdict, part.Reason
 				}
 			}
-			if p.Verdict == probe.Untested || kind(p.Verdict, p.Reason) == undecided && EndsRun(p.Reason) {
+			if p.Verdict == probe.Untested || kind(p.Verdict, p.Reason) == undecided && (EndsRun(p.Reason) || clash(p.Reason)) {
 				out.asked, out.Verdict, out.Reason = true, p.Verdict, p.Reason
 			}
 		}
@@ -196,6 +196,9 @@ func stepOf(n need, ps []Protocol, s setting) step {
 	}
 	return step{Protocol: Protocol{ID: n.protocol}}
 }
+
+// clash says that somebody else holds the place of a protocol: what looks like a block of one of its forms is none.
+func clash(r probe.Reason) bool { return r == probe.PortClash || r == probe.StateClash }
 
 // judge is the rule for one VPN.
 func (r vpnRule) judge(ps []Protocol, s setting) VPN {

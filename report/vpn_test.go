@@ -101,6 +101,8 @@ func TestVPNs(t *testing.T) {
 		{name: "whole-undecided", says: but("ikev2", "inconclusive too-lossy"), best: "l2tp-ipsec", want: map[string]string{"ikev2": "unknown too-lossy"}},
 		{name: "whole-undecided-part-fails", says: but("ikev2", "inconclusive too-lossy", "natt", "blocked-out udp-port-dropped"), want: map[string]string{"ikev2": "no udp-port-dropped"}},
 		{name: "undecided", says: but("natt", "inconclusive port-clash"), want: map[string]string{"ikev2": "unknown port-clash"}},
+		{name: "clash-in-one-form", says: but("ike", "inconclusive port-clash", "ike/v1", "blocked-out no-arrival"),
+			want: map[string]string{"ikev2": "unknown port-clash", "l2tp-ipsec": "unknown port-clash"}},
 		{name: "slow", says: but("natt", "passed rate-limit"), best: "ikev2", want: map[string]string{"ikev2": "works-but rate-limit"}},
 		{name: "slow-and-another", says: but("natt", "passed rate-limit", "sstp", "passed"), best: "sstp", want: map[string]string{"ikev2": "works-but rate-limit", "sstp": "works"}},
 		{name: "stands-in", says: but("ike", "passed +stands-in"), best: "l2tp-ipsec", want: map[string]string{"ikev2": "works-but stands-in"}},

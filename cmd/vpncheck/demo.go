@@ -236,5 +236,8 @@ func compare(w io.Writer, r netlab.Router, rep report.Report, along []string) in
 		}
 		l.wrap(fmt.Sprintf("  %-8s ", p.Name()), 11, c.sentence())
 	}
+	if askedAll(rep) && !compareVPNs(l, r, rep) {
+		code = exitNotAll
+	}
 	return code
 }

@@ -146,6 +146,15 @@ func (m *matrix) add(r row) {
 			reasons.add(p)
 		}
 	}
+	if askedAll(r.rep) {
+		rows := vpnRows(r.router, r.rep)
+		m.tally.addVPNs(r.router, rows)
+		for _, v := range rows {
+			if text := v.mistake(); text != "" {
+				l.below = append(l.below, text)
+			}
+		}
+	}
 	if len(m.lines) == 0 {
 		head.cells = append(head.cells, "seconds")
 		m.lines = append(m.lines, head)

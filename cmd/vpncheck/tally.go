@@ -20,16 +20,23 @@ type tally struct {
 	slanders         int
 	verdicts, blames map[[2]string]int
 	wrong, missed    map[string]int // lines, by router and protocol
+	// vpns are rows of the table of VPNs, and recommendations.
+	vpns, vpnsRight, vpnsGaveUp int
+}
+
+// note makes room for what is counted by name.
+func (t *tally) note() {
+	if t.verdicts == nil {
+		t.verdicts, t.blames = make(map[[2]string]int), make(map[[2]string]int)
+		t.wrong, t.missed = make(map[string]int), make(map[string]int)
+	}
 }
 
 // cannotTell marks those culprits whom the evidence does not show.
 const cannotTell = " *"
 
 func (t *tally) add(r netlab.Router, c comparison) {
-	if t.verdicts == nil {
-		t.verdicts, t.blames = make(map[[2]string]int), make(map[[2]string]int)
-		t.wrong, t.missed = make(map[string]int), make(map[string]int)
-	}
+	t.note()
 	t.cells++
 	if c.right() {
 		t.right++
@@ -159,6 +166,13 @@ func (t *tally) sum(w io.Writer) {
 	if t.decidable > 0 {
 		fmt.Fprintf(w, "%d of %d culprits named where the evidence tells (%.1f %%), %d wrongly blamed\n",
 			t.named, t.decidable, percent(t.named, t.decidable), t.slanders)
+	}
+	if t.vpns > 0 {
+		fmt.Fprintf(w, "%d of %d rows of the VPN tables as expected", t.vpnsRight, t.vpns)
+		if t.vpnsGaveUp > 0 {
+			fmt.Fprintf(w, "; %d of them undecided, on a very bad line", t.vpnsGaveUp)
+		}
+		fmt.Fprintln(w)
 	}
 }
 

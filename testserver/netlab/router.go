@@ -40,6 +40,10 @@ type Router struct {
 	Neighbour bool              // a neighbour outside proves the server first
 	Expect    map[string]Expect // by protocol
 	Deep      map[string]Expect // what more rounds and packets of full size find instead
+	// VPNs is what vpncheck's table must say of each kind of VPN: "works", "works-but", "no" or "unknown"; and at Best, which it must
+	// recommend. DeepVPNs is what it says instead after more rounds and packets of full size.
+	VPNs     map[string]string
+	DeepVPNs map[string]string
 	NeedsTUN  bool              // it has a bump
 	// Lossy says that the line is so bad that an honest "inconclusive", for want of evidence, is no mistake.
 	Lossy bool
@@ -173,11 +177,17 @@ const (
 	HTTPProxy     Impostor = "https"  // the same, and it accepts the server's: it passes on what it knows of HTTP
 )
 
+// Best is the key in Router.VPNs of the kind that is to be recommended; empty there says none.
+const Best = "best"
+
 // Deeper is the router as one who asks for longer must find it.
 func (r Router) Deeper() Router {
 	expect := maps.Clone(r.Expect)
 	maps.Copy(expect, r.Deep)
 	r.Expect = expect
+	vpns := maps.Clone(r.VPNs)
+	maps.Copy(vpns, r.DeepVPNs)
+	r.VPNs = vpns
 	return r
 }
 
