@@ -72,23 +72,67 @@ func TestOtherVPNs(t *testing.T) {
 	for i := range filtered.Control.UDP {
 		filtered.Control.UDP[i].RTT = 0
 	}
+	passes := func(ids ...string) (fs []probe.Finding) {
+		for _, id := range ids {
+			fs = append(fs, probe.Finding{Protocol: id, Verdict: probe.Passed})
+		}
+		return fs
+	}
+	fails := func(id string) probe.Finding {
+		return probe.Finding{Protocol: id, Verdict: probe.BlockedOut, Reason: probe.NoArrival}
+	}
 	for _, x := range []struct {
 		name, want, not string
 		c               probe.Circumstances
 		fs              []probe.Finding
 	}{
-		{"nothing-else", "IKEv2, OpenVPN or WireGuard (not tested here)", "TCP", onLinux(), nil},
-		{"ike-passed", "IKEv2, OpenVPN or WireGuard (the last two", "TCP", onLinux(), []probe.Finding{{Protocol: "ike", Verdict: probe.Passed}}},
-		{"ike-blocked", "OpenVPN (over TCP if UDP is blocked) or WireGuard (not tested here)", "IKEv2", onLinux(), []probe.Finding{ike}},
+		{"nothing-else", "GRE: IKEv2, WireGuard or OpenVPN (not tested here)", "TCP", onLinux(), nil},
+		{"ike-passed", "IKEv2, WireGuard or OpenVPN (not tested here)", "TCP", onLinux(), passes("ike")},
+		{"ike-and-natt-passed", "GRE: IKEv2 (it works here)", "not tested", onLinux(), passes("ike", "natt")},
+		{"ikev2-failed-as-a-whole", "WireGuard, OpenVPN or SSTP (not tested here)", "IKEv2", onLinux(), append(passes("ike", "natt"), portDropped("ikev2", probe.UDPPortDropped, 500))},
+		{"ike-blocked", "GRE: WireGuard, OpenVPN or SSTP (not tested here)", "IKEv2", onLinux(), []probe.Finding{ike}},
 		{"ike-hijacked", "OpenVPN", "IKEv2", onLinux(), []probe.Finding{{Protocol: "ike", Verdict: probe.Hijacked, Reason: probe.AnsweredByAnother}}},
 		{"natt-blocked", "OpenVPN", "IKEv2", onLinux(), []probe.Finding{portDropped("natt", probe.UDPPortDropped, 4500)}},
-		{"no-udp", "OpenVPN over TCP (not tested here)", "WireGuard", filtered, nil},
+		{"all-pass", "GRE: IKEv2, WireGuard or OpenVPN (they work here)", "not tested", onLinux(), passes("ikev2", "wireguard", "openvpn-udp", "openvpn-tcp", "sstp")},
+		{"over-tcp-alone", "GRE: OpenVPN over TCP (it works here)", "SSTP", onLinux(), append(passes("openvpn-tcp"), ike, portDropped("openvpn-udp", probe.UDPPortDropped, 1194))},
+		{"nothing-works", "GRE: OpenVPN over TCP port 443 (not tested here)", "SSTP", onLinux(), []probe.Finding{fails("ikev2"), fails("wireguard"), fails("openvpn-udp"),
+			fails("openvpn-tcp"), fails("sstp")}},
+		{"undecided-is-not-named", "GRE: SSTP (it works here)", "WireGuard", onLinux(), append(passes("sstp"), probe.Finding{Protocol: "wireguard", Verdict: probe.Inconclusive})},
+		{"no-udp", "GRE: OpenVPN over TCP or SSTP (not tested here)", "WireGuard", filtered, nil},
+		{"no-udp-sstp", "GRE: SSTP (it works here)", "OpenVPN", filtered, passes("sstp")},
 	} {
 		gre := probe.Finding{Protocol: "gre", Verdict: probe.BlockedBack, Reason: probe.GREBackDropped}
 		got := said(x.c, append(x.fs, gre)...).Protocols[len(x.fs)].Next
 		if !strings.Contains(got, x.want) || strings.Contains(got, x.not) {
 			t.Errorf("%s: got %q, want %q in it and no %q", x.name, got, x.want, x.not)
 		}
+	}
+}
+
+// Where UDP is filtered, or packets are looked into, what helps is what this run found to work.
+func TestWaysRound(t *testing.T) {
+	sstp := func(v probe.Verdict, r probe.Reason) probe.Finding {
+		return probe.Finding{Protocol: "sstp", Verdict: v, Reason: r}
+	}
+	for _, x := range []struct {
+		name   string
+		f      probe.Finding
+		beside []probe.Finding
+		want   string
+	}{
+		{"udp-filtered", portDropped("ike", probe.UDPFiltered, 500), nil, "needs no UDP, such as OpenVPN over TCP or SSTP (not tested here), best on TCP port 443"},
+		{"udp-filtered-sstp", portDropped("ike", probe.UDPFiltered, 500), []probe.Finding{sstp(probe.Passed, "")}, "such as SSTP (it works here)"},
+		{"dpi", portDropped("ike", probe.UDPContentDropped, 500), nil, "such as SSTP or OpenVPN over TCP port 443, or ask"},
+		{"dpi-sstp", portDropped("ike", probe.UDPContentDropped, 500), []probe.Finding{sstp(probe.Passed, "")}, "such as SSTP (it works here), or ask"},
+		{"dpi-no-sstp", portDropped("ike", probe.UDPContentDropped, 500), []probe.Finding{sstp(probe.BlockedOut, probe.HTTPRefused)}, "such as OpenVPN with tls-crypt"},
+		{"dpi-openvpn", portDropped("openvpn-udp", probe.UDPContentDropped, 1194), nil, "such as SSTP, or ask"},
+		{"dpi-openvpn-sstp", portDropped("openvpn-udp", probe.UDPContentDropped, 1194), []probe.Finding{sstp(probe.Passed, "")}, "such as SSTP (it works here), or ask"},
+	} {
+		p := said(onLinux(), append(x.beside, x.f)...).Protocols[len(x.beside)]
+		if !strings.Contains(p.Next, x.want) {
+			t.Errorf("%s: got %q, want %q in it", x.name, p.Next, x.want)
+		}
+		well(t, x.name, p.Next)
 	}
 }
 

@@ -60,7 +60,9 @@ type facts struct {
 //	phone   a sentence on phones that hold it, or empty
 //	natt    a sentence on NAT-T for those who have no plain ESP, or empty
 //	via4500 a sentence on NAT-T for those whose IKE does not get through, or empty
-//	other   "IKEv2, OpenVPN or WireGuard": what may work here, in few words; instead says more of it, nonipsec leaves IPsec out
+//	other   "IKEv2, WireGuard or OpenVPN": what works here or may, in few words; otherkind leaves IPsec out, overtcp what needs UDP
+//	instead the same, and what this run knows of it: "SSTP (it works here)"; nonipsec and noudp leave out the same
+//	web     "SSTP (it works here)": what looks like web traffic
 //	an      "A" or "An", before the title
 //	packets "IP protocol 47 (GRE)", or "UDP from port 500": what a firewall must let in; out is what it must let out
 //	rule    " With ufw: ... .", or empty
@@ -71,7 +73,7 @@ type facts struct {
 //	forwarded "UDP ports 500 and 4500", the VPN ports that the router forwards elsewhere, or empty
 //	whose   a sentence on how to tell router and provider apart, or empty
 var placeholders = []string{"title", "untried", "while", "decided", "stuck", "gre", "tries", "server", "why", "hint", "vpn", "change", "after",
-	"silent", "from", "local", "portal", "port", "use", "phone", "natt", "via4500", "other", "instead", "nonipsec", "an", "packets", "rule", "open", "out",
+	"silent", "from", "local", "portal", "port", "use", "phone", "natt", "via4500", "other", "otherkind", "overtcp", "instead", "nonipsec", "noudp", "web", "an", "packets", "rule", "open", "out",
 	"who", "Who", "ifnone", "whose", "inspects", "forwarded", "status", "signin"}
 
 func newFacts(title string) facts {
@@ -90,7 +92,7 @@ func newFacts(title string) facts {
 	fa.fill["port"] = "a UDP port"
 	fa.fill["an"] = an(title)
 	fa.fill["packets"], fa.fill["out"] = title, title
-	fa.fill["other"], fa.fill["instead"], fa.fill["nonipsec"] = setting{}.other(), setting{}.instead(), setting{}.nonIPsec()
+	fa.otherVPNs(setting{})
 	fa.accuse(nil, "")
 	fa.blame = ""
 	return fa

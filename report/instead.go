@@ -1,6 +1,9 @@
 package report
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // What is known of a NAT on the way.
 type natState int
@@ -32,77 +35,101 @@ func (s setting) through() string {
 
 func (s setting) noUDP() bool { return s.circumstances.Control.UDPFiltered() }
 
-// ikev2 says whether nothing in this run speaks against IKEv2: its first messages and NAT-T passed, or were not tried.
-func (s setting) ikev2() bool {
+// choices are the kinds of VPN that people may be told to use instead, the best first: neither PPTP nor what has L2TP in it.
+var choices = []struct{ id, title string }{
+	{"ikev2", "IKEv2"}, {"wireguard", "WireGuard"}, {"openvpn-udp", "OpenVPN"}, {"openvpn-tcp", "OpenVPN over TCP"}, {"sstp", "SSTP"},
+}
+
+// fares is what this run knows of one of the choices, and whether it knows anything.
+func (s setting) fares(id string) (outcome, bool) {
+	switch {
+	case s.asked[id] && (s.beside[id] != undecided || id != "ikev2"):
+		return s.beside[id], true
+	case s.noUDP() && slices.Contains(noTCP, id):
+		return fails, true
+	case id == "ikev2":
+		return s.ikev2()
+	}
+	return undecided, false
+}
+
+// ikev2 is what its parts say of it where it was not asked as a whole: what speaks against one of them speaks against it.
+func (s setting) ikev2() (outcome, bool) {
+	k := works
 	for _, id := range []string{"ike", "natt"} {
-		if s.asked[id] && s.beside[id] != works {
-			return false
+		switch {
+		case s.asked[id] && s.beside[id] != works:
+			return s.beside[id], true
+		case !s.asked[id]:
+			k = undecided
 		}
 	}
-	return !s.noUDP()
+	return k, k == works
 }
 
-// openVPN is what this run knows of OpenVPN, where it was asked: as which it works, or "" if it does not.
-func (s setting) openVPN() (how string, asked bool) {
-	switch {
-	case s.beside["openvpn-udp"] == works:
-		return "OpenVPN", true
-	case s.beside["openvpn-tcp"] == works:
-		return "OpenVPN over TCP", true
+// noTCP are those of the choices that need UDP.
+var noTCP = []string{"ikev2", "wireguard", "openvpn-udp"}
+
+// known sorts the choices but these: those that work here, and those of which nothing is known.
+func (s setting) known(but ...string) (good, open []string) {
+	for _, c := range choices {
+		k, asked := s.fares(c.id)
+		switch {
+		case slices.Contains(but, c.id):
+		case asked && k == works && (c.id != "openvpn-tcp" || !slices.Contains(good, "OpenVPN")):
+			good = append(good, c.title)
+		case !asked && (c.id != "openvpn-tcp" || !slices.Contains(open, "OpenVPN")):
+			open = append(open, c.title)
+		}
 	}
-	return "", s.asked["openvpn-udp"] && s.asked["openvpn-tcp"]
+	return good, open
 }
 
-// other names the kinds of VPN that may work here, in few words.
-func (s setting) other() string {
-	open, asked := s.openVPN()
-	switch {
-	case asked && open == "" && s.noUDP():
-		return "SSTP"
-	case s.noUDP():
-		return "OpenVPN over TCP"
-	case asked && open == "" && s.ikev2():
-		return "IKEv2 or WireGuard"
-	case asked && open == "":
-		return "WireGuard or SSTP"
-	case s.ikev2():
-		return "IKEv2, OpenVPN or WireGuard"
+// lastResort gets through where nothing else does, and is not asked: OpenVPN's own port is another.
+const lastResort = "OpenVPN over TCP port 443"
+
+// names are those that work here, or else may, in few words.
+func (s setting) names(but ...string) string {
+	switch good, open := s.known(but...); {
+	case len(good) > 0:
+		return anyOf(good, 2)
+	case len(open) > 0:
+		return anyOf(open, 2)
 	}
-	return "OpenVPN or WireGuard"
+	return lastResort
 }
 
-// instead names them, and says what this run knows of them.
-func (s setting) instead() string {
-	open, openAsked := s.openVPN()
-	switch {
-	case s.noUDP(), openAsked && open == "" && !s.ikev2():
-		return s.nonIPsec()
-	case openAsked && open == "":
-		return "IKEv2 or WireGuard (not tested here)"
-	case openAsked && s.ikev2():
-		return "IKEv2, " + open + " (it works here) or WireGuard (not tested here)"
-	case !s.ikev2():
-		return s.nonIPsec()
-	case s.asked["ike"] || s.asked["natt"]:
-		return "IKEv2, OpenVPN or WireGuard (the last two not tested here)"
+// news are the same, and what this run knows of them.
+func (s setting) news(but ...string) string {
+	switch good, open := s.known(but...); {
+	case len(good) == 1:
+		return good[0] + " (it works here)"
+	case len(good) > 1:
+		return anyOf(good, 3) + " (they work here)"
+	case len(open) > 0:
+		return anyOf(open, 3) + " (not tested here)"
 	}
-	return "IKEv2, OpenVPN or WireGuard (not tested here)"
+	return lastResort + " (not tested here)"
 }
 
-// nonIPsec are those of the kinds that are no IPsec.
-func (s setting) nonIPsec() string {
-	open, asked := s.openVPN()
-	switch {
-	case open != "":
-		return open + ", which works here"
-	case asked && s.noUDP():
-		return "SSTP (not tested here)"
+// likeWeb names what looks like ordinary web traffic to those who look into packets.
+func (s setting) likeWeb() string {
+	switch k, asked := s.fares("sstp"); {
+	case asked && k == works:
+		return "SSTP (it works here)"
 	case asked:
-		return "WireGuard or SSTP (not tested here)"
-	case s.noUDP():
-		return "OpenVPN over TCP (not tested here)"
+		return "OpenVPN with tls-crypt on TCP port 443"
 	}
-	return "OpenVPN (over TCP if UDP is blocked) or WireGuard (not tested here)"
+	return "SSTP or " + lastResort
+}
+
+// anyOf is a list of which one is enough, of so many at most.
+func anyOf(names []string, most int) string {
+	names = names[:min(most, len(names))]
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
 }
 
 // l2tpInIPsec keeps the verdict on L2TP from being taken for one on L2TP/IPsec.

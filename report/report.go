@@ -207,7 +207,7 @@ func weak(info probe.Info, s setting) string {
 		return ""
 	}
 	why := strings.TrimRight(Clean(info.Weak, 300), ". ")
-	return capital(why) + ". Use " + s.instead() + " instead."
+	return capital(why) + ". Use " + s.news() + " instead."
 }
 
 // ExitCode is the exit status of a run: 0 what was asked works, 3 something does not work, 4 something could not be decided or no

@@ -78,7 +78,7 @@ func TestNew(t *testing.T) {
 		Sentence: "XTP reaches the server, but the answers do not come back (1 of 2 answers; 2 of 2 arrived at the server). Your router or your internet provider stops them.",
 		Because:  []Note{{probe.EvTries, res.Findings[0].Because[0].Args, "The data: 2 tries in 1.5 seconds; at the server 2 arrived and 2 were answered; 1 answer came back.", []string{"x/1", "x/2"}}},
 		Stages:   map[string]string{"data": "the data"}, Next: x.Next, Translation: x.Translation, Diagnosis: x.Diagnosis,
-		Weak: "Anyone can read it. Use IKEv2, OpenVPN or WireGuard (not tested here) instead.",
+		Weak: "Anyone can read it. Use IKEv2, WireGuard or OpenVPN (not tested here) instead.",
 	}
 	if diff := cmp.Diff(want, x, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

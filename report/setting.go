@@ -54,7 +54,14 @@ func (fa *facts) in(s setting) {
 	fa.circumstances(s.circumstances)
 	fa.fill["natt"], fa.fill["via4500"] = fa.natt(), fa.viaNATT()
 	fa.letIn()
-	fa.fill["other"], fa.fill["instead"], fa.fill["nonipsec"] = s.other(), s.instead(), s.nonIPsec()
+	fa.otherVPNs(s)
+}
+
+// otherVPNs names what to use instead.
+func (fa *facts) otherVPNs(s setting) {
+	fa.fill["other"], fa.fill["otherkind"], fa.fill["overtcp"] = s.names(), s.names("ikev2"), s.names(noTCP...)
+	fa.fill["instead"], fa.fill["nonipsec"], fa.fill["noudp"] = s.news(), s.news("ikev2"), s.news(noTCP...)
+	fa.fill["web"] = s.likeWeb()
 }
 
 // at takes up the server's port.

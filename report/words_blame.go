@@ -133,7 +133,7 @@ func (w Words) fit(r probe.Reason, fa facts) Words {
 		}
 		return w.over(Words{Next: "Let your VPN use NAT-T (UDP port 4500), which needs no plain ESP.{natt} " + other.Next})
 	case r == probe.ZeroChecksum && fa.blame == CulpritISP:
-		return w.over(Words{Do: "use OpenVPN or WireGuard, and tell your internet provider",
+		return w.over(Words{Do: "use {otherkind}, and tell your internet provider",
 			Next: "Tell your internet provider that UDP packets with checksum 0 are lost (RFC 3948), or use a VPN of another kind, such as {nonipsec}."})
 	case fa.port == 1701:
 		other.Do = "nothing for L2TP/IPsec; else use another VPN"

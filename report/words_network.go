@@ -65,8 +65,8 @@ var networkWords = map[probe.Reason]Words{
 		Sentence: "{stuck} does not get through{tries}: the connection to {port} opens, and what {title} then sends on it does not reach the " +
 			"server. Something on the way lets the connection through and drops what is in it: most likely it looks for {title} (deep packet " +
 			"inspection, DPI).",
-		Do: "use a VPN that looks like web traffic (SSTP), or another network",
-		Next: "No setting about a port helps against this. Use a VPN that looks like ordinary web traffic, such as SSTP, or OpenVPN with tls-crypt, or ask " +
+		Do: "use {web}, or another network",
+		Next: "No setting about a port helps against this. Use a VPN that looks like ordinary web traffic, such as {web}, or ask " +
 			"who runs the network whether VPNs are allowed: a company, a hotel, a school, the internet provider.{inspects}",
 	},
 	probe.HTTPRefused: {
@@ -181,8 +181,7 @@ var networkWords = map[probe.Reason]Words{
 		Short: "this network lets no UDP through to the server",
 		Sentence: "No UDP packet gets to the server and back, whatever its purpose, while a TLS connection does. This network filters UDP as a " +
 			"whole; it is not aimed at one VPN.",
-		Do: "use a VPN over TCP port 443 here, such as SSTP or OpenVPN over TCP",
-		Next: "Use a VPN that runs over TCP port 443, such as SSTP or OpenVPN over TCP, or another network. In a company or a hotel, ask those who run " +
-			"the network.",
+		Do:   "use a VPN that needs no UDP, such as {overtcp}",
+		Next: "Use a VPN that needs no UDP, such as {noudp}, best on TCP port 443, or another network. In a company or a hotel, ask those who run the network.",
 	},
 }

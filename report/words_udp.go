@@ -23,14 +23,14 @@ var udpWords = map[probe.Reason]Words{
 		Short: "something looks into packets to {port} and drops these",
 		Sentence: "{title} does not reach the server on {port}{tries}, while random data of the same size to the same port does. So the port is open, " +
 			"and something on the way looks into the packets and drops those of {title} (deep packet inspection, DPI).",
-		Do:   "use a VPN over TCP 443 (SSTP, OpenVPN), or ask those who run the network",
+		Do:   "use {web}, or ask those who run the network",
 		Next: inspectedNext,
 	},
 	probe.UDPContentBackDropped: {
 		Short: "something looks into answers from {port} and drops these",
 		Sentence: "{title} reaches the server on {port}, and its answers do not come back{tries}, while random data of the same size from the same port " +
 			"does. So the port is open, and something on the way looks into the packets and drops those of {title} (deep packet inspection, DPI).",
-		Do:   "use a VPN over TCP 443 (SSTP, OpenVPN), or ask those who run the network",
+		Do:   "use {web}, or ask those who run the network",
 		Next: inspectedNext,
 	},
 	probe.UDPRefused: {
@@ -44,7 +44,7 @@ var udpWords = map[probe.Reason]Words{
 		Short: "UDP packets without a checksum are dropped",
 		Sentence: "IPsec behind a NAT sends its data on {port} without a UDP checksum, as its standard asks for. A device on the way drops such " +
 			"packets{tries}. A VPN then connects, and carries no data.",
-		Do: "update your router's firmware; else use OpenVPN or WireGuard",
+		Do: "update your router's firmware; else use {otherkind}",
 		Next: "Update the firmware of your router. If that does not help, the device may be your internet provider's: tell them that UDP packets " +
 			"with checksum 0 are lost (RFC 3948), or use a VPN of another kind, such as {nonipsec}.",
 	},
@@ -68,8 +68,8 @@ var udpWords = map[probe.Reason]Words{
 }
 
 // inspectedNext is what helps where packets are dropped for what is in them: no setting about a port.
-const inspectedNext = "No setting about a port helps against this. Use a VPN that looks like ordinary web traffic, such as SSTP or OpenVPN over TCP port " +
-	"443, or ask those who run the network whether VPNs are allowed: a company, a hotel, a school, the internet provider.{inspects}"
+const inspectedNext = "No setting about a port helps against this. Use a VPN that looks like ordinary web traffic, such as {web}, " +
+	"or ask those who run the network whether VPNs are allowed: a company, a hotel, a school, the internet provider.{inspects}"
 
 // A port's own words: what the port is for, and what to do where it is blocked.
 var portWords = map[int]struct {
@@ -88,7 +88,7 @@ var portWords = map[int]struct {
 		use:   " Behind a NAT, no IPsec VPN (IKEv2, L2TP/IPsec) can work without this port.",
 		phone: " A phone's Wi-Fi calling counts too.",
 		Words: Words{
-			Do: "allow UDP port 4500 in your router, or use OpenVPN or WireGuard",
+			Do: "allow UDP port 4500 in your router, or use {otherkind}",
 			Next: "Look in your router for a firewall or passthrough setting about IPsec or UDP port 4500, and allow it.{ifnone} " +
 				"Or use a VPN of another kind, such as {nonipsec}.",
 		},
@@ -106,7 +106,7 @@ var portWords = map[int]struct {
 		Words: Words{
 			Do: "allow UDP port 51820 in your router, or have your WireGuard moved to another port",
 			Next: "Look in your router for a firewall rule about UDP port 51820, and allow it.{ifnone} Or ask who runs your WireGuard server to use " +
-				"another UDP port, or use a VPN over TCP port 443 (SSTP, OpenVPN).",
+				"another UDP port, or use a VPN of another kind, such as {instead}.",
 		},
 	},
 	1701: {
@@ -156,12 +156,11 @@ func (w Words) better(r probe.Reason, fa facts) Words {
 	case fa.tcp:
 		w = w.over(tcpWords[r])
 	case fa.port == wire.OpenVPNPort && (r == probe.UDPContentDropped || r == probe.UDPContentBackDropped):
-		w.Do = "use a VPN that looks like web traffic (SSTP), or another network"
-		w.Next = strings.Replace(w.Next, "SSTP or OpenVPN over TCP port 443", "SSTP", 1)
+		fa.fill["web"] = strings.TrimSuffix(fa.fill["web"], " or "+lastResort) // which looks like what was dropped
 	case r == probe.UDPPortDropped, r == probe.UDPPortBackDropped:
 		w = w.over(portWords[fa.port].Words)
 	case fa.port == 1701 && (r == probe.UDPContentDropped || r == probe.UDPContentBackDropped):
-		w.Do = "nothing for L2TP/IPsec; else use a VPN over TCP port 443 (SSTP, OpenVPN)"
+		w.Do = "nothing for L2TP/IPsec; else use {web}"
 		w.Next = "Nothing, if yours is L2TP/IPsec, as in Windows, macOS and phones: there L2TP is hidden. Else: " + w.Next
 	case fa.title == "SSTP":
 		w = w.over(sstpWords[r])

@@ -43,7 +43,7 @@ var unsurePorts = map[int]Words{
 			"{via4500}",
 	},
 	4500: {
-		Do: "look for IPsec settings in your router, or use OpenVPN or WireGuard",
+		Do: "look for IPsec settings in your router, or use {otherkind}",
 		Next: "Look in your router for a firewall or passthrough setting about IPsec or UDP port 4500.{ifnone}{whose} " +
 			"Or use a VPN of another kind, such as {nonipsec}.",
 	},
