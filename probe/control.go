@@ -73,8 +73,11 @@ func (c Control) RTT() time.Duration {
 // late is how long an answer may take before its beat counts as silence. TLS repeats what is lost, so that loss shows there as delay.
 func (c Control) late() time.Duration { return 250*time.Millisecond + 3*c.RTT() }
 
-// lost says whether a beat counts as silence.
-func (c Control) lost(b Beat) bool { return b.RTT == 0 || b.RTT > c.late() }
+// lost returns what says of a beat whether it counts as silence.
+func (c Control) lost() func(Beat) bool {
+	late := c.late()
+	return func(b Beat) bool { return b.RTT == 0 || b.RTT > late }
+}
 
 // Outages returns the times in which both legs were silent for two beats or more, or more than chance makes of a line that loses much. Where UDP is filtered as a whole only TLS tells.
 func (c Control) Outages() []Outage {
@@ -90,11 +93,12 @@ func (c Control) Outages() []Outage {
 // are answered.
 func (c Control) inARow() int {
 	var begun, answered int
+	lost := c.lost()
 	for i, b := range c.UDP {
 		switch {
-		case !c.lost(b):
+		case !lost(b):
 			answered++
-		case i == 0 || !c.lost(c.UDP[i-1]):
+		case i == 0 || !lost(c.UDP[i-1]):
 			begun++
 		}
 	}
@@ -107,13 +111,14 @@ func (c Control) inARow() int {
 // silences returns the runs of so many or more lost beats of a leg, each from the last answered beat before it to the first after it.
 func (c Control) silences(leg []Beat, least int) []Outage {
 	var out []Outage
+	lost := c.lost()
 	for i := 0; i < len(leg); {
-		if !c.lost(leg[i]) {
+		if !lost(leg[i]) {
 			i++
 			continue
 		}
 		j := i
-		for j < len(leg) && c.lost(leg[j]) {
+		for j < len(leg) && lost(leg[j]) {
 			j++
 		}
 		if j-i >= least {
@@ -154,13 +159,16 @@ func (c Control) UDPFiltered() bool {
 	if answered > 0 || asked < minTries || c.UDP[asked-1].At-c.UDP[0].At < minSpan {
 		return false
 	}
-	sent, lost := len(c.TLS), 0
-	for _, b := range c.TLS {
-		if c.lost(b) {
-			lost++
+	return fisher(asked, len(c.TLS), countBeats(c.TLS, c.lost())) < maxChance
+}
+
+func countBeats(leg []Beat, such func(Beat) bool) (n int) {
+	for _, b := range leg {
+		if such(b) {
+			n++
 		}
 	}
-	return fisher(asked, sent, lost) < maxChance
+	return n
 }
 
 func count(leg []Beat) (asked, answered int) {
@@ -182,13 +190,14 @@ func (c Control) leg() []Beat {
 
 // tally counts a leg's beats and the lost ones between two times (zero means open), leaving out what fell into an outage's inside.
 func (c Control) tally(leg []Beat, from, to time.Time) (sent, lost int) {
+	silent := c.lost()
 	for _, b := range c.alive(leg) {
 		at := c.Started.Add(b.At)
 		if !from.IsZero() && at.Before(from) || !to.IsZero() && at.After(to) {
 			continue
 		}
 		sent++
-		if c.lost(b) {
+		if silent(b) {
 			lost++
 		}
 	}
@@ -230,11 +239,12 @@ func (c Control) hopeless() bool {
 func (c Control) burst(leg []Beat) time.Duration {
 	var runs, lost int
 	leg = c.alive(leg)
+	silent := c.lost()
 	for i, b := range leg {
-		if !c.lost(b) {
+		if !silent(b) {
 			continue
 		}
-		if lost++; i == 0 || !c.lost(leg[i-1]) {
+		if lost++; i == 0 || !silent(leg[i-1]) {
 			runs++
 		}
 	}
