@@ -149,5 +149,7 @@ type Tally struct {
 	Arrived  int `json:"arrived"`
 	Replied  int `json:"replied"`
 	Returned int `json:"returned"`
-	Refused  int `json:"refused,omitempty"` // by ICMP in the server's name; only what is counted beside
+	// What is counted beside has two more: refusals by ICMP in the server's name, and how random octets fared.
+	Refused int       `json:"refused,omitempty"`
+	Random  *Contrast `json:"random,omitempty"`
 }

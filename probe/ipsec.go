@@ -14,7 +14,10 @@ import (
 //
 // A router may let each step through by itself and yet not the whole of it: the move from one port to the other, or what is as large as
 // certificates are.
-type wholeIPsec struct{ v1 bool }
+type wholeIPsec struct {
+	v1 bool
+	at string // the stage whose message its opening is, where random octets go beside it; the first, if empty
+}
 
 // IKEv2 is IKEv2 with certificates: IKE_SA_INIT, IKE_AUTH in fragments of IKE's own (RFC 7383), ESP in tunnel mode. That a large IKE_AUTH
 // is left to IP to cut is asked besides, and decides nothing (F07): clients that cannot do better are old.
@@ -357,12 +360,40 @@ func (t *wholeTalk) summed(ctx context.Context, like Stage) {
 	t.c.talk(ctx, t.part, like, t.flow, func(ctx context.Context) Exchange { return t.say(ctx, wholeSummed) })
 }
 
-// opening and read make both openers: see withRandom.
-func (p wholeIPsec) opening(_ *Conversation, f *Flow) func(wire.Tag) []byte {
-	return p.begin(f).open
+// step implements stepper: who is who, on whichever port, is a step as well.
+func (p wholeIPsec) step(stage string) (opener, bool) {
+	p.at = stage
+	return p, stage == wholeInit || stage == wholeAuth || stage == wholeAuthIKE
 }
 
-func (wholeIPsec) read(s wire.Sighting) (wire.Tag, bool) { return readIKE(s) }
+// lenders implements stepper: IKE's own conversation opens on port 500, and NAT-T's on port 4500. What these ask is not asked again.
+func (p wholeIPsec) lenders() []string {
+	if p.at == wholeAuth {
+		return []string{"natt"}
+	}
+	return []string{"ike", IKEv2().Info().ID, L2TPIPsec().Info().ID}
+}
+
+// opening implements opener. An SA that nobody has opened will do: the server remembers none.
+func (p wholeIPsec) opening(_ *Conversation, f *Flow) func(wire.Tag) []byte {
+	sa := p.begin(f)
+	switch p.at {
+	case wholeAuth:
+		sa.forget()
+		return func(t wire.Tag) []byte { return wire.AppendNATTIKE(nil, sa.auth(0, t)) }
+	case wholeAuthIKE:
+		sa.forget()
+		return func(t wire.Tag) []byte { return sa.auth(0, t) }
+	}
+	return sa.open
+}
+
+func (p wholeIPsec) read(*Conversation) func(wire.Sighting) (wire.Tag, bool) {
+	if p.at == wholeAuth {
+		return readNATT
+	}
+	return readIKE
+}
 
 // Trace implements Tracer: packets of the stage that failed, of an SA that the server need not know.
 func (p wholeIPsec) Trace(c *Conversation, _ Observation, failed Finding) (*Trace, error) {

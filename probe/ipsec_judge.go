@@ -23,10 +23,16 @@ func (wholeIPsec) Reason(o Observation, stage Stage, v Verdict, c Circumstances)
 	}
 	switch stage.ID {
 	case wholeInit, wholeAuth, wholeAuthIKE:
+		port := c.Beside[map[uint16]string{wire.IKEPort: "ike", wire.NATTPort: "natt"}[stage.Port]]
+		switch {
 		// A router tells of one refusal a second, whoever asked: what was refused of IKE's or NAT-T's own conversation counts.
-		port := map[uint16]string{wire.IKEPort: "ike", wire.NATTPort: "natt"}[stage.Port]
-		if v == BlockedOut && c.Beside[port].Refused >= 2 && c.Beside[port].Arrived == 0 && !c.Control.UDPFiltered() {
+		case v == BlockedOut && port.Refused >= 2 && port.Arrived == 0 && !c.Control.UDPFiltered():
 			return UDPRefused, nil
+		// Where their messages pass it is not the port.
+		case v == BlockedOut && port.Arrived > 0:
+			return NoArrival, nil
+		case v == BlockedBack && port.Returned > 0:
+			return NoReturn, nil
 		}
 	case wholeBig, wholeBigIKE:
 		return IKEFragmentsDropped, nil

@@ -30,8 +30,8 @@ func Judge(p Probe, o Observation, c Circumstances) Finding {
 			f.Verdict, f.Reason, f.Stage, f.Because = w.verdict, w.reason, stage.ID, w.because
 		}
 	}
-	if _, ok := asksRandom(p, f); ok {
-		reason, because := inspected(o, f.Verdict, afterwards)
+	if w, ok := asksRandom(p, f); ok {
+		reason, because := inspected(w.contrast(o, c, afterwards), f.Verdict)
 		for i, part := range f.Parts { // the other forms went to the same port
 			if reason != "" && part.Verdict == f.Verdict && part.Reason == f.Reason {
 				f.Parts[i].Reason = reason

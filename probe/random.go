@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,14 @@ type opener interface {
 	Probe
 	opening(c *Conversation, f *Flow) func(wire.Tag) []byte
 	read(c *Conversation) func(wire.Sighting) (wire.Tag, bool)
+}
+
+// A stepper is one that opens in more than one step: that of another stage stands for its opening where it got no further. A step is told of by
+// what others asked of the same port as well, which are named in lenders.
+type stepper interface {
+	opener
+	step(stage string) (of opener, ok bool)
+	lenders() []string
 }
 
 func (IKE) opening(_ *Conversation, f *Flow) func(wire.Tag) []byte {
@@ -74,17 +83,22 @@ func (WireGuard) read(c *Conversation) func(wire.Sighting) (wire.Tag, bool) {
 // withRandom is a probe's conversation in which its opening is asked beside random octets.
 type withRandom struct {
 	opener
-	port uint16
+	stage Stage // the opening's
 }
 
 // Info implements Probe, as far as a Conversation needs it.
 func (w withRandom) Info() Info {
-	first := w.opener.Info().Stages[0]
 	return Info{
 		ID:       w.opener.Info().ID,
-		Stages:   []Stage{{ID: randomOpening, Carrier: first.Carrier}, {ID: randomStock, Carrier: wire.CarrierRandom}},
-		Carriers: []wire.Carrier{wire.CarrierRandom, first.Carrier},
+		Stages:   []Stage{{ID: randomOpening, Carrier: w.stage.Carrier}, {ID: randomStock, Carrier: wire.CarrierRandom}},
+		Carriers: []wire.Carrier{wire.CarrierRandom, w.stage.Carrier},
 	}
+}
+
+// borrows says whether another's random octets, to the same port, tell what these would.
+func (w withRandom) borrows(other withRandom) bool {
+	s, ok := w.opener.(stepper)
+	return ok && other.stage.Port == w.stage.Port && slices.Contains(s.lenders(), other.Info().ID)
 }
 
 // ask holds it, from the stock port if that may be had. It returns nothing if the server does not know of it, or its time is over before
@@ -98,7 +112,7 @@ func (w withRandom) ask(ctx context.Context, path *Path) []Exchange {
 	}
 	size := make(chan int, 2) // of a real opening
 	random := func(local uint16, part string) func() {
-		f, err := c.UDP(local, w.port, wire.CarrierRandom, c.readRandom)
+		f, err := c.UDP(local, w.stage.Port, wire.CarrierRandom, c.readRandom)
 		return func() {
 			n := <-size
 			if err != nil {
@@ -111,10 +125,10 @@ func (w withRandom) ask(ctx context.Context, path *Path) []Exchange {
 		}
 	}
 	var all sync.WaitGroup
-	all.Go(random(w.port, randomStock))
+	all.Go(random(w.stage.Port, randomStock))
 	all.Go(random(0, randomFresh))
 	all.Go(func() {
-		f, err := c.UDP(0, w.port, w.Info().Stages[0].Carrier, w.read(c))
+		f, err := c.UDP(0, w.stage.Port, w.stage.Carrier, w.read(c))
 		if err != nil {
 			close(size)
 			return
@@ -169,15 +183,22 @@ func asksRandom(p Probe, f Finding) (withRandom, bool) {
 	if !ok {
 		return withRandom{}, false
 	}
-	first := p.Info().Stages[0]
-	port := first.Port
+	stages, at := p.Info().Stages, 0
+	if s, ok := p.(stepper); ok {
+		at = slices.IndexFunc(stages, func(s Stage) bool { return s.ID == f.Stage })
+		if of, ok = s.step(f.Stage); !ok || at < 0 {
+			return withRandom{}, false
+		}
+	}
+	w := withRandom{of, stages[at]}
 	switch {
-	case portOf(p.Info(), f.Stage) != port:
+	case w.stage.Port == 0, portOf(p.Info(), f.Stage) != w.stage.Port:
 		return withRandom{}, false // its opening went through, on another port
 	case f.Reason == UDPPortDropped, f.Reason == UDPPortBackDropped:
-		return withRandom{of, port}, port != 0
+		return w, true
 	}
-	return withRandom{}, false
+	_, ok = p.(stepper)
+	return w, ok && (f.Reason == NoArrival || f.Reason == NoReturn) // what others sent to the port did pass
 }
 
 // portOf is the port of one of a protocol's stages.
@@ -194,14 +215,16 @@ func portOf(info Info, stage string) uint16 {
 func (r *run) random(ctx context.Context) {
 	c := r.path.Circumstances()
 	r.mu.Lock()
-	c.Beside = r.beside()
+	c.Beside = r.beside(c.Control)
 	r.mu.Unlock()
 	var all sync.WaitGroup
+	var asked []withRandom
 	for i, p := range r.probes {
 		w, ok := asksRandom(p, Judge(p, *r.obs[i], c))
-		if !ok || r.path.prove || ctx.Err() != nil {
+		if !ok || r.path.prove || ctx.Err() != nil || slices.ContainsFunc(asked, w.borrows) {
 			continue
 		}
+		asked = append(asked, w)
 		all.Go(func() {
 			exchanges := w.ask(ctx, r.path)
 			r.mu.Lock()
@@ -212,25 +235,28 @@ func (r *run) random(ctx context.Context) {
 	all.Wait()
 }
 
-// A contrast is how random octets and real openings fared, at the same time, with the same port.
-type contrast struct {
-	stock, fresh, opening Tally
-	port                  uint16
+// A Contrast is how random octets and real openings fared, at the same time, with the same port of the server's.
+type Contrast struct {
+	Port    uint16 `json:"port"`
+	Stock   Tally  `json:"stock,omitzero"` // random octets from the port that real clients use
+	Fresh   Tally  `json:"fresh,omitzero"` // and from another
+	Opening Tally  `json:"opening,omitzero"`
 }
 
-// contrastOf counts what did not fall into an outage. What the server could not tell of is left out.
-func contrastOf(o Observation, c Control) (out contrast) {
+// contrastOf counts what did not fall into an outage. What the server could not tell of is left out. It is nil if nothing is left.
+func contrastOf(o Observation, c Control) *Contrast {
+	var out Contrast
 	outages, late := c.Outages(), c.late()
 	for _, e := range o.Random {
 		returned := e.Returned.State == wire.Seen
 		if e.Sent.State != wire.Seen || !returned && (e.Arrived.State == wire.Blind || fellInto(e.Sent.At, late, outages)) {
 			continue
 		}
-		t := map[string]*Tally{randomStock: &out.stock, randomFresh: &out.fresh, randomOpening: &out.opening}[e.Part]
+		t := map[string]*Tally{randomStock: &out.Stock, randomFresh: &out.Fresh, randomOpening: &out.Opening}[e.Part]
 		if t == nil {
 			continue
 		}
-		out.port = e.Sent.Dst.Port()
+		out.Port = e.Sent.Dst.Port()
 		t.Tries++
 		if e.Arrived.State == wire.Seen || returned {
 			t.Arrived++
@@ -239,35 +265,55 @@ func contrastOf(o Observation, c Control) (out contrast) {
 			t.Returned++
 		}
 	}
-	return out
+	if out.Port == 0 {
+		return nil
+	}
+	return &out
+}
+
+// contrast is that of a protocol's own random octets, or of those that it borrows.
+func (w withRandom) contrast(o Observation, c Circumstances, afterwards Control) *Contrast {
+	own := contrastOf(o, afterwards)
+	if s, ok := w.opener.(stepper); ok && own == nil {
+		for _, id := range s.lenders() {
+			if x := c.Beside[id].Random; x != nil && x.Port == w.stage.Port {
+				return x
+			}
+		}
+	}
+	return own
+}
+
+// crossed counts what did, that way.
+func (n Tally) crossed(v Verdict) int {
+	if v == BlockedBack {
+		return n.Returned
+	}
+	return n.Arrived
 }
 
 // content says that what is in the packets decides: most random octets of a flow crossed, that way, while no opening did (F12).
-func (x contrast) content(v Verdict) bool {
-	crossed := func(t Tally) int {
-		if v == BlockedBack {
-			return t.Returned
-		}
-		return t.Arrived
-	}
-	passes := func(t Tally) bool { return crossed(t) > randomTries/2 }
-	return (passes(x.stock) || passes(x.fresh)) && x.opening.Tries >= 3 && crossed(x.opening) == 0
+func (x Contrast) content(v Verdict) bool {
+	passes := func(t Tally) bool { return t.crossed(v) > randomTries/2 }
+	return (passes(x.Stock) || passes(x.Fresh)) && x.Opening.Tries >= 3 && x.Opening.crossed(v) == 0
 }
 
 // inspected names a block of a port by what random octets tell, and tells it; "" and nothing if they were not asked.
-func inspected(o Observation, v Verdict, c Control) (Reason, []Evidence) {
-	x := contrastOf(o, c)
-	best := x.stock
-	if x.fresh.Arrived+x.fresh.Returned > best.Arrived+best.Returned || best.Tries == 0 {
-		best = x.fresh
+func inspected(x *Contrast, v Verdict) (Reason, []Evidence) {
+	if x == nil {
+		return "", nil
+	}
+	best := x.Stock
+	if x.Fresh.Arrived+x.Fresh.Returned > best.Arrived+best.Returned || best.Tries == 0 {
+		best = x.Fresh
 	}
 	if best.Tries == 0 {
 		return "", nil
 	}
 	content := x.content(v)
 	because := []Evidence{{Reason: EvRandom, Args: map[string]any{
-		"port": int(x.port), "asked": best.Tries, "arrived": best.Arrived, "returned": best.Returned, "openings": x.opening.Tries,
-		"openings_arrived": x.opening.Arrived, "openings_returned": x.opening.Returned, "content": content,
+		"port": int(x.Port), "asked": best.Tries, "arrived": best.Arrived, "returned": best.Returned, "openings": x.Opening.Tries,
+		"openings_arrived": x.Opening.Arrived, "openings_returned": x.Opening.Returned, "content": content,
 	}}}
 	switch {
 	case content && v == BlockedOut:

@@ -44,13 +44,13 @@ func TestContrast(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := Observation{Random: append(append(fared(randomStock, c.stock), fared(randomFresh, c.fresh)...), fared(randomOpening, c.opening)...)}
-			got, because := inspected(o, c.verdict, controlOf(clean, clean))
+			got, because := inspected(contrastOf(o, controlOf(clean, clean)), c.verdict)
 			if got != c.want || len(because) != 1 || because[0].Args["port"] != 500 || because[0].Args["content"] != (c.want != "") {
 				t.Errorf("got %q, %+v, want %q", got, because, c.want)
 			}
 		})
 	}
-	if got, because := inspected(Observation{}, BlockedOut, controlOf(clean, clean)); got != "" || because != nil {
+	if got, because := inspected(contrastOf(Observation{}, controlOf(clean, clean)), BlockedOut); got != "" || because != nil {
 		t.Errorf("nothing was asked: got %q, %+v", got, because)
 	}
 }
@@ -59,7 +59,7 @@ func TestContrast(t *testing.T) {
 func TestContrastOutage(t *testing.T) {
 	dead := controlOf(outageFrom(18, 50), lateFrom(18, 50)) // from 3.6 s on
 	o := Observation{Random: append(fared(randomFresh, "ppppp"), fared(randomOpening, "ooooo")...)}
-	if got, _ := inspected(o, BlockedOut, dead); got != "" {
+	if got, _ := inspected(contrastOf(o, dead), BlockedOut); got != "" {
 		t.Errorf("got %q, want no reason", got)
 	}
 }

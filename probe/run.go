@@ -170,7 +170,7 @@ func refusedObservation(info Info, err error) Observation {
 func (r *run) tell() {
 	c := r.path.Circumstances()
 	r.mu.Lock()
-	c.Beside = r.beside()
+	c.Beside = r.beside(c.Control)
 	var ready []Finding
 	for i, p := range r.probes {
 		info := p.Info()
@@ -205,11 +205,14 @@ func (r *run) missing(id string) bool {
 	return false
 }
 
-func (r *run) beside() map[string]Tally {
+// beside counts how all protocols fared that are in, by what the control says of the line by now.
+func (r *run) beside(c Control) map[string]Tally {
 	out := map[string]Tally{}
 	for i, p := range r.probes {
 		if r.obs[i] != nil {
-			out[p.Info().ID] = Beside(p, *r.obs[i])
+			n := Beside(p, *r.obs[i])
+			n.Random = contrastOf(*r.obs[i], c)
+			out[p.Info().ID] = n
 		}
 	}
 	return out
@@ -268,7 +271,7 @@ func (r *run) event(e Event) {
 func (r *run) result() Result {
 	c := r.path.Circumstances()
 	r.mu.Lock()
-	c.Beside = r.beside()
+	c.Beside = r.beside(c.Control)
 	r.mu.Unlock()
 	if r.settled != nil {
 		c = *r.settled
