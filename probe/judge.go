@@ -32,12 +32,16 @@ func Judge(p Probe, o Observation, c Circumstances) Finding {
 	}
 	if w, ok := asksRandom(p, f); ok {
 		reason, because := inspected(w.contrast(o, c, afterwards), f.Verdict)
+		was := f
+		f.Reason, f.Because = cmp.Or(reason, f.Reason), append(f.Because, because...)
+		if reason == FullSizeDropped {
+			f.Verdict = Stalled // it began
+		}
 		for i, part := range f.Parts { // the other forms went to the same port
-			if reason != "" && part.Verdict == f.Verdict && part.Reason == f.Reason {
-				f.Parts[i].Reason = reason
+			if part.Verdict == was.Verdict && part.Reason == was.Reason {
+				f.Parts[i].Verdict, f.Parts[i].Reason = f.Verdict, f.Reason
 			}
 		}
-		f.Reason, f.Because = cmp.Or(reason, f.Reason), append(f.Because, because...)
 	}
 	f.Because = append(f.Because, standsIn(info, o, decider)...)
 	if w, ok := p.(Witness); ok {

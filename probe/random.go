@@ -18,11 +18,14 @@ import (
 const (
 	randomStock   = "random-stock"
 	randomFresh   = "random-fresh"
+	randomSmall   = "random-small" // besides, where the opening is large: it may be the size
 	randomOpening = "opening"
 
 	randomTries = 5
 	randomEvery = 550 * time.Millisecond // five of them take more than two seconds
 	randomLimit = 4 * time.Second        // for all of it
+
+	smallOctets = 548 // in an IP packet of 576 octets, which every host takes (RFC 791)
 )
 
 // openers are the probes whose opening is a datagram. opening makes one, which no earlier one was, for a flow of its own.
@@ -110,7 +113,7 @@ func (w withRandom) ask(ctx context.Context, path *Path) []Exchange {
 	if err != nil {
 		return nil
 	}
-	size := make(chan int, 2) // of a real opening
+	size := make(chan int, 3) // of a real opening
 	random := func(local uint16, part string) func() {
 		f, err := c.UDP(local, w.stage.Port, wire.CarrierRandom, c.readRandom)
 		return func() {
@@ -119,6 +122,12 @@ func (w withRandom) ask(ctx context.Context, path *Path) []Exchange {
 				return // the stock port is another's: the fresh one will do
 			}
 			defer f.Close()
+			if part == randomSmall {
+				if n <= smallOctets {
+					return
+				}
+				n = smallOctets
+			}
 			w.say(ctx, f, part, randomStock, func() func(wire.Tag) []byte {
 				return func(t wire.Tag) []byte { return c.randomOctets(n, t) }
 			})
@@ -127,6 +136,7 @@ func (w withRandom) ask(ctx context.Context, path *Path) []Exchange {
 	var all sync.WaitGroup
 	all.Go(random(w.stage.Port, randomStock))
 	all.Go(random(0, randomFresh))
+	all.Go(random(0, randomSmall))
 	all.Go(func() {
 		f, err := c.UDP(0, w.stage.Port, w.stage.Carrier, w.read(c))
 		if err != nil {
@@ -135,8 +145,9 @@ func (w withRandom) ask(ctx context.Context, path *Path) []Exchange {
 		}
 		defer f.Close()
 		n := len(w.opening(c, f)(wire.Tag{}))
-		size <- n
-		size <- n
+		for range cap(size) {
+			size <- n
+		}
 		w.say(ctx, f, randomOpening, randomOpening, func() func(wire.Tag) []byte { return w.opening(c, f) })
 	})
 	all.Wait()
@@ -240,7 +251,9 @@ type Contrast struct {
 	Port    uint16 `json:"port"`
 	Stock   Tally  `json:"stock,omitzero"` // random octets from the port that real clients use
 	Fresh   Tally  `json:"fresh,omitzero"` // and from another
+	Small   Tally  `json:"small,omitzero"` // and fewer of them, where an opening is large
 	Opening Tally  `json:"opening,omitzero"`
+	Octets  int    `json:"octets"` // of an opening
 }
 
 // contrastOf counts what did not fall into an outage. What the server could not tell of is left out. It is nil if nothing is left.
@@ -252,11 +265,11 @@ func contrastOf(o Observation, c Control) *Contrast {
 		if e.Sent.State != wire.Seen || !returned && (e.Arrived.State == wire.Blind || fellInto(e.Sent.At, late, outages)) {
 			continue
 		}
-		t := map[string]*Tally{randomStock: &out.Stock, randomFresh: &out.Fresh, randomOpening: &out.Opening}[e.Part]
+		t := map[string]*Tally{randomStock: &out.Stock, randomFresh: &out.Fresh, randomSmall: &out.Small, randomOpening: &out.Opening}[e.Part]
 		if t == nil {
 			continue
 		}
-		out.Port = e.Sent.Dst.Port()
+		out.Port, out.Octets = e.Sent.Dst.Port(), max(out.Octets, packetOctets(e.Sent))
 		t.Tries++
 		if e.Arrived.State == wire.Seen || returned {
 			t.Arrived++
@@ -298,6 +311,13 @@ func (x Contrast) content(v Verdict) bool {
 	return (passes(x.Stock) || passes(x.Fresh)) && x.Opening.Tries >= 3 && x.Opening.crossed(v) == 0
 }
 
+// size says that it is the opening's size, and not what is in it: small packets without a form crossed, and not one of that size, with it or
+// without (F08).
+func (x Contrast) size(v Verdict) bool {
+	dies := func(t Tally) bool { return t.crossed(v) == 0 }
+	return x.Small.crossed(v) > randomTries/2 && x.Fresh.Tries >= 3 && x.Opening.Tries >= 3 && dies(x.Stock) && dies(x.Fresh) && dies(x.Opening)
+}
+
 // inspected names a block of a port by what random octets tell, and tells it; "" and nothing if they were not asked.
 func inspected(x *Contrast, v Verdict) (Reason, []Evidence) {
 	if x == nil {
@@ -320,6 +340,11 @@ func inspected(x *Contrast, v Verdict) (Reason, []Evidence) {
 		return UDPContentDropped, because
 	case content && v == BlockedBack:
 		return UDPContentBackDropped, because
+	case x.size(v):
+		way := map[Verdict]string{BlockedOut: WayOut, BlockedBack: WayBack}[v]
+		return FullSizeDropped, append(because, Evidence{Reason: EvFullSize, Args: map[string]any{
+			"octets": x.Octets, "way": way, "tries": x.Opening.Tries, "opening": true,
+		}})
 	}
 	return "", because
 }

@@ -3,8 +3,11 @@ package probe
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
+
+	"vpncheck/probe/wire"
 )
 
 // fared draws how questions of a kind fared: p passed, b lost on the way back, o lost on the way out, ? the server could not tell.
@@ -52,6 +55,84 @@ func TestContrast(t *testing.T) {
 	}
 	if got, because := inspected(contrastOf(Observation{}, controlOf(clean, clean)), BlockedOut); got != "" || because != nil {
 		t.Errorf("nothing was asked: got %q, %+v", got, because)
+	}
+}
+
+// Where small random octets pass, and not one packet of an opening's size, with its form or without, it is the size (F08).
+func TestContrastSize(t *testing.T) {
+	for _, c := range []struct {
+		name                         string
+		stock, fresh, small, opening string
+		verdict                      Verdict
+		want                         Reason
+	}{
+		{"size", "ooooo", "ooooo", "ppppp", "ooooo", BlockedOut, FullSizeDropped},
+		{"size-back", "bbbbb", "bbbbb", "ppppp", "bbbbb", BlockedBack, FullSizeDropped},
+		{"no-stock-port", "", "ooooo", "popop", "ooooo", BlockedOut, FullSizeDropped},
+		{"port", "ooooo", "ooooo", "ooooo", "ooooo", BlockedOut, ""},
+		{"few-small-ones", "ooooo", "ooooo", "ppooo", "ooooo", BlockedOut, ""},
+		{"a-large-one", "ooooo", "oopoo", "ppppp", "ooooo", BlockedOut, ""},
+		{"a-large-one-from-the-stock-port", "opooo", "ooooo", "ppppp", "ooooo", BlockedOut, ""},
+		{"an-opening", "ooooo", "ooooo", "ppppp", "oooop", BlockedOut, ""},
+		{"openings-were-not-asked", "ooooo", "ooooo", "ppppp", "", BlockedOut, ""},
+		{"large-ones-were-not-asked", "", "", "ppppp", "ooooo", BlockedOut, ""},
+		{"only-from-the-stock-port", "ooooo", "oo", "ppppp", "ooooo", BlockedOut, ""},
+		{"content", "ppppp", "ppppp", "ppppp", "ooooo", BlockedOut, UDPContentDropped},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := Observation{Random: slices.Concat(fared(randomStock, c.stock), fared(randomFresh, c.fresh), fared(randomSmall, c.small), fared(randomOpening, c.opening))}
+			for i := range o.Random {
+				o.Random[i].Sent.Proto = wire.IPProtoUDP
+				if o.Random[i].Part != randomSmall {
+					o.Random[i].Sent.Bytes = make([]byte, 1240)
+				}
+			}
+			got, because := inspected(contrastOf(o, controlOf(clean, clean)), c.verdict)
+			if got != c.want {
+				t.Fatalf("got %q, want %q: %+v", got, c.want, because)
+			}
+			if got == FullSizeDropped && (because[1].Args["octets"] != 1268 || because[1].Args["way"] != map[Verdict]string{BlockedOut: WayOut, BlockedBack: WayBack}[c.verdict]) {
+				t.Errorf("got %+v", because[1])
+			}
+		})
+	}
+}
+
+// A whole VPN borrows what IKE and NAT-T asked of the port that it died on, and no other's.
+func TestContrastBorrowed(t *testing.T) {
+	asked := func(id string, port uint16) map[string]Tally {
+		return map[string]Tally{id: {Random: &Contrast{Port: port, Fresh: Tally{Tries: 5, Arrived: 5}, Opening: Tally{Tries: 5}}}}
+	}
+	for _, c := range []struct {
+		name, stage string
+		beside      map[string]Tally
+		want        bool
+	}{
+		{"ike-at-the-opening", wholeInit, asked("ike", 500), true},
+		{"the-other-whole-at-the-opening", wholeInit, asked("l2tp-ipsec", 500), true},
+		{"natt-behind-it", wholeAuth, asked("natt", 4500), true},
+		{"another-port", wholeAuth, asked("natt", 500), false},
+		{"ike-behind-it", wholeAuth, asked("ike", 4500), false},
+		{"the-other-whole-behind-it", wholeAuth, asked("l2tp-ipsec", 4500), false},
+		{"nobody", wholeInit, nil, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w, ok := asksRandom(IKEv2(), Finding{Verdict: BlockedOut, Reason: UDPPortDropped, Stage: c.stage})
+			if !ok {
+				t.Fatal("it asks no random octets")
+			}
+			if got := w.contrast(Observation{}, Circumstances{Beside: c.beside}, Control{}); (got != nil) != c.want {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+	own := Observation{Random: fared(randomFresh, "ooooo")}
+	w, _ := asksRandom(IKEv2(), Finding{Verdict: BlockedOut, Reason: UDPPortDropped, Stage: wholeInit})
+	if got := w.contrast(own, Circumstances{Beside: asked("ike", 500)}, controlOf(clean, clean)); got.Fresh.Arrived != 0 {
+		t.Errorf("its own were asked, and it borrows: %+v", got)
+	}
+	if _, ok := asksRandom(IKEv2(), Finding{Verdict: BlockedOut, Reason: NoArrival, Stage: wholeData}); ok {
+		t.Error("random octets are asked where the key exchange passed")
 	}
 }
 

@@ -134,7 +134,7 @@ const (
 	EvOwner     Reason = "owner"       // args: carrier, owner: a program or module at the server that takes the packets as well
 	EvRandom    Reason = "random"      // args: port, asked, returned, arrived: random octets to the same port; openings, openings_arrived, openings_returned: real ones at that time; content (bool): only these are lost
 	EvPace      Reason = "pace"        // args: asked, returned: at one packet a second
-	EvFullSize  Reason = "full-size"   // args: octets, way, tries: of the packets of full size
+	EvFullSize  Reason = "full-size"   // args: octets, way, tries: of the packets of full size; opening (bool): they were those without which there is no VPN
 	EvUneven    Reason = "uneven-loss" // args: lost, tries, control_lost, control: the protocol loses more than the control
 	EvTooEarly  Reason = "too-early"   // args: minutes: a setting was changed just now, and the router may still act by the old one
 	EvOthers    Reason = "others"      // args: count, minutes: other runs behind the same public address

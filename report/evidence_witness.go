@@ -157,6 +157,9 @@ func sayFullSize(a args, _ facts) string {
 	if n := a.count("octets"); n > 0 {
 		size = fmt.Sprintf(" (%s octets)", thousands(n))
 	}
+	if a.yes("opening") {
+		size += ", as those with certificates are,"
+	}
 	if a.text("way", 10) == "back" {
 		return "Large answers" + size + " do not come back, while small ones do."
 	}

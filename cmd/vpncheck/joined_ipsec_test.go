@@ -74,7 +74,7 @@ func TestJoinedWholeIPsec(t *testing.T) {
 		{"certificates", func(p sock.FakePacket) bool {
 			return outwards(p) && onPort(p, wire.NATTPort) && len(p.Payload) > 1000 && !large(p)
 		},
-			dropped, "passed", "auth"},
+			"stalled full-size-dropped", "passed", "auth"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			join(t, drops(c.drop), func(j *joined) {
@@ -84,6 +84,56 @@ func TestJoinedWholeIPsec(t *testing.T) {
 				for _, f := range r.Findings {
 					if f.Verdict != probe.Passed && f.Stage != c.stage {
 						t.Errorf("%s ended at %q, want %q", f.Protocol, f.Stage, c.stage)
+					}
+				}
+			})
+		})
+	}
+}
+
+// What stops the whole alone, and neither IKE nor NAT-T on the same ports, is told by random octets of its size: what is in the packets, or how
+// large they are (F08, F12).
+func TestJoinedWholeAlone(t *testing.T) {
+	const content, back, full = "blocked-out udp-content-dropped", "blocked-back udp-content-back-dropped", "stalled full-size-dropped"
+	fragment := func(p sock.FakePacket) bool {
+		m, ok := markedIKE(p)
+		return ok && len(m.Payloads) == 1 && m.Payloads[0].Type == wire.IKEv2EncryptedFragment
+	}
+	v1 := func(p sock.FakePacket) bool {
+		m, ok := markedIKE(p)
+		return ok && m.Header.MajorVersion == 1
+	}
+	over := func(p sock.FakePacket) bool { return onPort(p, wire.NATTPort) && len(p.Payload) > 1000 }
+	for _, c := range []struct {
+		name        string
+		drop        func(p sock.FakePacket) bool
+		ikev2, l2tp string
+		stage       string
+	}{
+		{"open", func(sock.FakePacket) bool { return false }, "passed", "passed", ""},
+		{"certificates", func(p sock.FakePacket) bool { return outwards(p) && fragment(p) }, content, "passed", "auth"},
+		{"certificates-back", func(p sock.FakePacket) bool { return !outwards(p) && fragment(p) }, back, "passed", "auth"},
+		{"their-size", func(p sock.FakePacket) bool { return outwards(p) && over(p) }, full, "passed", "auth"},
+		{"their-size-back", func(p sock.FakePacket) bool { return !outwards(p) && over(p) }, full, "passed", "auth"},
+		{"main-mode-4500", func(p sock.FakePacket) bool { return outwards(p) && v1(p) }, "passed", content, "auth"},
+		{"main-mode-500", func(p sock.FakePacket) bool {
+			h, err := wire.ParseIKEHeader(p.Payload)
+			return outwards(p) && onPort(p, wire.IKEPort) && err == nil && h.MajorVersion == 1
+		}, "passed", content, "init"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			join(t, drops(c.drop), func(j *joined) {
+				j.ipsecProof()
+				p := probe.Open(j.Context(), probe.Config{Net: j.laptop, Host: j.cs.Host, Access: j.cs.Access, Pin: j.cs.Pin, Build: "test"})
+				r := probe.Run(j.Context(), p, []probe.Probe{probe.IKE{}, probe.NATT{}, probe.IKEv2(), probe.L2TPIPsec()}, nil)
+				j.want(r, map[string]string{"ike": "passed", "natt": "passed", "ikev2": c.ikev2, "l2tp-ipsec": c.l2tp})
+				for i, f := range r.Findings {
+					if f.Verdict != probe.Passed && f.Stage != c.stage {
+						t.Errorf("%s ended at %q, want %q", f.Protocol, f.Stage, c.stage)
+					}
+					if asked := r.Observations[i].Random != nil; asked != (f.Verdict != probe.Passed) {
+						t.Errorf("%s: random octets were asked: %t", f.Protocol, asked)
 					}
 				}
 			})
