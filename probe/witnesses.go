@@ -73,7 +73,7 @@ type suspect struct {
 }
 
 // suspectsFirst is the order in which they are asked, while there is time: the protocols that most VPNs need come first.
-var suspectsFirst = []string{"natt", "ike", "esp", "l2tp", "sstp", "pptp", "openvpn-udp", "openvpn-tcp", "wireguard", "gre", "ah"}
+var suspectsFirst = []string{"natt", "ike", "esp", "l2tp", "sstp", "pptp", "ikev2", "l2tp-ipsec", "openvpn-udp", "openvpn-tcp", "wireguard", "gre", "ah"}
 
 // suspects are those whose culprit may be found out.
 func (r *run) suspects(c Circumstances) []*suspect {

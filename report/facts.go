@@ -34,6 +34,7 @@ type facts struct {
 	router    string          // the router's name, if it is known
 	laptop    bool            // it is among the suspects
 	others    bool            // another laptop may hold the place in the router
+	opening   bool            // the large packets that are dropped are those without which there is no VPN
 }
 
 // placeholders are all that the catalogue may use. Those that say "or empty" bring their own leading space.
@@ -222,6 +223,8 @@ func (fa *facts) add(e probe.Evidence, f probe.Finding) {
 		}
 	case probe.EvOthers:
 		fa.others = true
+	case probe.EvFullSize:
+		fa.opening = a.yes("opening")
 	case probe.EvStranger:
 		fa.fill["from"] = fa.whose(a.text("from", 60))
 	case probe.EvChange:

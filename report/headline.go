@@ -11,8 +11,9 @@ import (
 // told is how many reasons a headline tells: seven protocols would else fill the screen.
 const told = 3
 
-// importance orders what fails by how many VPNs need it: IPsec begins with IKE and ends, behind a NAT, in NAT-T.
-var importance = []string{"natt", "ike", "esp", "openvpn-udp", "openvpn-tcp", "wireguard", "sstp", "l2tp", "pptp", "gre", "ah"}
+// importance orders what fails by how many VPNs need it: IPsec begins with IKE and ends, behind a NAT, in NAT-T. Where both pass and an IPsec VPN
+// as a whole does not, that comes next.
+var importance = []string{"natt", "ike", "ikev2", "l2tp-ipsec", "esp", "openvpn-udp", "openvpn-tcp", "wireguard", "sstp", "l2tp", "pptp", "gre", "ah"}
 
 // headline says what works and, for the most important reasons, why the rest does not; and the first thing to do.
 func headline(sorted map[outcome][]Protocol, s setting) (text, advice string) {

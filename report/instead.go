@@ -132,20 +132,30 @@ func anyOf(names []string, most int) string {
 	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
 }
 
-// l2tpInIPsec keeps the verdict on L2TP from being taken for one on L2TP/IPsec.
+// decided says that a VPN was asked as a whole and has a verdict of its own: that beats what its parts let one expect.
+func (s setting) decided(id string) bool { return s.beside[id] == works || s.beside[id] == fails }
+
+// l2tpInIPsec keeps the verdict on L2TP from being taken for one on L2TP/IPsec, where that has none of its own.
 func (s setting) l2tpInIPsec() string {
 	if _, ok := s.beside["l2tp"]; !ok {
 		return ""
 	}
+	if s.decided("l2tp-ipsec") {
+		return ""
+	}
 	ike, natt := s.beside["ike"] == fails, s.beside["natt"] == fails
+	vpns := "L2TP/IPsec and IKEv2 VPNs"
+	if s.decided("ikev2") {
+		vpns = "L2TP/IPsec VPNs"
+	}
 	who := ""
 	switch {
 	case natt && s.nat() != noNAT, ike && natt:
-		who = "L2TP/IPsec and IKEv2 VPNs fail here"
+		who = vpns + " fail here"
 	case ike:
-		who = "Most L2TP/IPsec and IKEv2 VPNs fail here"
+		who = "Most " + vpns + " fail here"
 	case natt:
-		who = "L2TP/IPsec and IKEv2 VPNs may fail here"
+		who = vpns + " may fail here"
 	default:
 		return ""
 	}

@@ -56,6 +56,16 @@ var ipsecWords = map[probe.Reason]Words{
 	},
 }
 
+// largeOpening are better words for a loss of large packets where those are what an IPsec VPN shows its certificates in.
+var largeOpening = Words{
+	Short: "large packets, as those with certificates are, are dropped on the way",
+	Sentence: "{title} begins well, and its packets with certificates, which are large, vanish without a word{tries}, while small ones to the same port " +
+		"pass. A VPN then never connects.",
+	Do: "have the VPN's server and client send smaller packets, or look in your router for what drops large ones",
+	Next: "If your router has an option that blocks large or fragmented packets, switch it off. Else ask whoever runs your VPN for a smaller fragment size of " +
+		"IKE (strongSwan calls it fragment_size; 576 will do), or for a log-in without certificates. If that does not help, ask the internet provider.",
+}
+
 var missesNoESP = Words{
 	Do: "nothing, as a rule: NAT-T works, which IPsec uses behind a NAT",
 	Next: "Nothing: NAT-T gets through. This laptop is behind a NAT, so IPsec uses NAT-T and does not miss plain ESP. Should your VPN insist on " +

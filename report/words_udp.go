@@ -164,6 +164,8 @@ func (w Words) better(r probe.Reason, fa facts) Words {
 		w.Next = "Nothing, if yours is L2TP/IPsec, as in Windows, macOS and phones: there L2TP is hidden. Else: " + w.Next
 	case fa.title == "SSTP":
 		w = w.over(sstpWords[r])
+	case r == probe.FullSizeDropped && fa.opening:
+		w = w.over(largeOpening)
 	case fa.port == 500:
 		w = w.over(ikeAltered[r])
 	case r == probe.StateClash && fa.others:
