@@ -56,7 +56,7 @@ func (r vpnRule) protocols(s setting, ps []Protocol) []string {
 		out = append(out, r.whole)
 	}
 	for _, n := range r.needs {
-		if n.where == always || n.where == withoutNAT && s.nat() == noNAT || n.where == behindNAT && s.nat() != noNAT {
+		if n.holds(s) {
 			out = append(out, n.protocol)
 		}
 	}

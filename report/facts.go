@@ -45,6 +45,7 @@ type facts struct {
 //	decided "PPTP", or "everything"
 //	stuck   "At the tunnel (GRE), PPTP", or "GRE" where there is but one stage
 //	gre     "GRE packets, in which PPTP carries its data,", or "GRE packets" of GRE itself
+//	esp     the same of ESP; which is "the", or "ESP" where others carry their data in it
 //	tries   " (0 of 8 answers; 8 of 8 arrived at the server)", or empty
 //	server  the server's name or address
 //	why     " The reason given: ... .", or empty
@@ -73,7 +74,7 @@ type facts struct {
 //	status  " with \"405 Method Not Allowed\"", or empty; signin is a sentence on a proxy that wants a name and a password, or empty
 //	forwarded "UDP ports 500 and 4500", the VPN ports that the router forwards elsewhere, or empty
 //	whose   a sentence on how to tell router and provider apart, or empty
-var placeholders = []string{"title", "untried", "while", "decided", "stuck", "gre", "tries", "server", "why", "hint", "vpn", "change", "after",
+var placeholders = []string{"title", "untried", "while", "decided", "stuck", "gre", "esp", "which", "tries", "server", "why", "hint", "vpn", "change", "after",
 	"silent", "from", "local", "portal", "port", "use", "phone", "natt", "via4500", "other", "otherkind", "overtcp", "instead", "nonipsec", "noudp", "web", "an", "packets", "rule", "open", "out",
 	"who", "Who", "ifnone", "whose", "inspects", "forwarded", "status", "signin"}
 
@@ -84,9 +85,10 @@ func newFacts(title string) facts {
 	fa.fill["while"] = "while " + title + " was being tried"
 	fa.fill["decided"] = title
 	fa.fill["stuck"] = title
-	fa.fill["gre"] = "GRE packets"
-	if title != "GRE" {
-		fa.fill["gre"] += ", in which " + title + " carries its data,"
+	fa.fill["gre"], fa.fill["esp"] = carrying("GRE", title), carrying("ESP", title)
+	fa.fill["which"] = "ESP"
+	if title == "ESP" {
+		fa.fill["which"] = "the"
 	}
 	fa.fill["server"] = "the server"
 	fa.fill["local"] = "this laptop's address"
@@ -97,6 +99,14 @@ func newFacts(title string) facts {
 	fa.accuse(nil, "")
 	fa.blame = ""
 	return fa
+}
+
+// carrying names the packets in which another protocol carries its data.
+func carrying(carrier, title string) string {
+	if title == carrier {
+		return carrier + " packets"
+	}
+	return carrier + " packets, in which " + title + " carries its data,"
 }
 
 // wholeRun are the facts for words about the run, not about one protocol.

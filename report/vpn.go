@@ -59,6 +59,11 @@ const (
 	withoutNAT
 )
 
+// holds says whether it is one here. Behind a NAT clients wrap ESP in UDP, and so they do where it is not known whether there is one.
+func (n need) holds(s setting) bool {
+	return n.where == always || (n.where == withoutNAT) == (s.nat() == noNAT)
+}
+
 // A vpnRule says what decides whether a VPN works.
 type vpnRule struct {
 	id, title string
@@ -153,7 +158,10 @@ func (r vpnRule) steps(ps []Protocol, s setting) []step {
 	var whole []step
 	if r.whole != "" {
 		w := stepOf(need{protocol: r.whole}, ps, s)
-		if k := w.outcome(); k == works || k == fails || w.asked && len(r.needs) == 0 {
+		switch k := w.outcome(); {
+		case k == works:
+			return append([]step{w}, r.beyond(ps, s)...)
+		case k == fails || w.asked && len(r.needs) == 0:
 			return []step{w}
 		}
 		if w.asked && w.Verdict == probe.Inconclusive {
@@ -162,12 +170,21 @@ func (r vpnRule) steps(ps []Protocol, s setting) []step {
 	}
 	var out []step
 	for _, n := range r.needs {
-		if n.where == behindNAT && s.nat() == noNAT || n.where == withoutNAT && s.nat() != noNAT {
-			continue
+		if n.holds(s) {
+			out = append(out, stepOf(n, ps, s))
 		}
-		out = append(out, stepOf(n, ps, s))
 	}
 	return append(out, whole...)
+}
+
+// beyond are the steps that say more than its whole: it need not have sent packets of full size.
+func (r vpnRule) beyond(ps []Protocol, s setting) (out []step) {
+	for _, n := range r.needs {
+		if st := stepOf(n, ps, s); n.holds(s) && st.Reason == probe.FullSizeDropped {
+			out = append(out, st)
+		}
+	}
+	return out
 }
 
 func stepOf(n need, ps []Protocol, s setting) step {
@@ -197,6 +214,12 @@ func stepOf(n need, ps []Protocol, s setting) step {
 	return step{Protocol: Protocol{ID: n.protocol}}
 }
 
+// plainESP says that it is ESP without UDP around it that does not get through. A client that has no NAT to cross uses it unless it is told
+// otherwise.
+func (s step) plainESP() bool {
+	return s.outcome() == fails && (s.ID == "esp" || s.Reason == probe.ESPOutDropped || s.Reason == probe.ESPBackDropped)
+}
+
 // clash says that somebody else holds the place of a protocol: what looks like a block of one of its forms is none.
 func clash(r probe.Reason) bool { return r == probe.PortClash || r == probe.StateClash }
 
@@ -211,7 +234,7 @@ func (r vpnRule) judge(ps []Protocol, s setting) VPN {
 	}
 	st, k := worst(steps)
 	switch {
-	case k == fails && st.ID == "esp" && st.outcome() == fails && r.id != "ipsec-esp" && s.beside["natt"] == works:
+	case k == fails && st.plainESP() && r.id != "ipsec-esp" && s.beside["natt"] == works:
 		v.catches(forceUDP)
 	case k == fails:
 		v.Works, v.Reason = WorksNo, st.Reason

@@ -13,15 +13,15 @@ var ipsecWords = map[probe.Reason]Words{
 		Next: "Nothing: hardly any VPN uses AH. One that does must use ESP with NAT-T (UDP port 4500) instead.",
 	},
 	probe.ESPOutDropped: {
-		Short: "the packets do not reach the server",
-		Sentence: "{title} packets do not reach the server{tries}, though such packets have reached it within the last day. {Who} " +
+		Short: "{which} packets do not reach the server",
+		Sentence: "{esp} do not reach the server{tries}, though such packets have reached it within the last day. {Who} " +
 			"drops them. Plain ESP is needed only where there is no NAT: behind one, IPsec wraps it in UDP (NAT-T).",
 		Do:   "use a VPN with NAT-T (UDP port 4500), which needs no plain ESP",
 		Next: "Let your VPN use NAT-T (UDP port 4500), or switch on \"IPsec passthrough\" in your router.{natt}",
 	},
 	probe.ESPBackDropped: {
 		Short: "the answers do not come back",
-		Sentence: "{title} packets reach the server, but the answers do not come back{tries}. {Who} drops them. " +
+		Sentence: "{esp} reach the server, but the answers do not come back{tries}. {Who} drops them. " +
 			"Plain ESP is needed only where there is no NAT: behind one, IPsec wraps it in UDP (NAT-T).",
 		Do:   "use a VPN with NAT-T (UDP port 4500), which needs no plain ESP",
 		Next: "Let your VPN use NAT-T (UDP port 4500), or switch on \"IPsec passthrough\" in your router.{natt}",

@@ -44,7 +44,7 @@ type Router struct {
 	// recommend. DeepVPNs is what it says instead after more rounds and packets of full size.
 	VPNs     map[string]string
 	DeepVPNs map[string]string
-	NeedsTUN  bool              // it has a bump
+	NeedsTUN bool // it has a bump
 	// Lossy says that the line is so bad that an honest "inconclusive", for want of evidence, is no mistake.
 	Lossy bool
 	// Did is who really stops what does not pass: "laptop", "router", "second-nat", "isp", "server", or "nobody".

@@ -83,6 +83,11 @@ func homeRouters() []Router {
 			Did: "nobody", Neighbour: true, Expect: but(expect{"ah": passed}),
 			VPNs: butVPNs(vpns{"ipsec-esp": "works"})},
 
+		{Name: "open-esp-out", Says: "No NAT: the laptop has a public address. The router drops ESP on its way out.", // F38
+			Home: with(Box{}, Rule{Do: Drop, Way: Out, Proto: esp}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ah": passed, "esp": noESP, "ikev2": noESP, "l2tp-ipsec": noESP}),
+			VPNs: butVPNs(vpns{"ipsec-esp": "no", "ikev2": "works-but", "l2tp-ipsec": "works-but", Best: "wireguard"})},
+
 		{Name: "linux", Says: "A Linux home router as it comes: NAT without the PPTP helper.", // F04, T01
 			Home: nat,
 			Did:  "router", Neighbour: true, Expect: but(expect{"pptp": {"blocked-back", "no-pptp-helper"}}),

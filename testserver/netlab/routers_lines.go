@@ -46,9 +46,10 @@ func lines() []Router {
 		{Name: "narrow", Says: "The router drops what is longer than 1,300 octets, TCP aside, and does not say so.", // F08
 			Home: with(helper, Rule{Way: Out, Proto: udp, Above: 1300}, Rule{Way: Out, Proto: esp, Above: 1300}, Rule{Way: Out, Proto: gre, Above: 1300}),
 			Did:  "router", Named: unnamed(), Neighbour: true, Expect: good,
-			Deep:     expect{"pptp": hangs, "gre": hangs, "esp": hangs, "natt": hangs, "l2tp": hangs},
-			DeepVPNs: vpns{"pptp": "no", "l2tp": "no", "l2tp-ipsec": "no", "ipsec-esp": "no", "ikev2": "no", Best: "wireguard"},
-			VPNs:     goodVPNs},
+			Deep: expect{"pptp": hangs, "gre": hangs, "esp": hangs, "natt": hangs, "l2tp": hangs, "openvpn-udp": hangs, "wireguard": hangs},
+			DeepVPNs: vpns{"pptp": "no", "l2tp": "no", "l2tp-ipsec": "no", "ipsec-esp": "no", "ikev2": "no", "openvpn-udp": "no",
+				"wireguard": "no", Best: "openvpn-tcp"},
+			VPNs: goodVPNs},
 
 		{Name: "reorders", Says: "A good router on a line on which one packet in four is overtaken by those after it.",
 			Home: helper, Bump: line{takes: 10 * time.Millisecond, holds: 0.25}.bump(), NeedsTUN: true,

@@ -23,7 +23,10 @@ func TestRouters(t *testing.T) {
 	but := func(change func(*facts)) facts { f := good; change(&f); return f }
 	ipsec := func(s string) facts { return but(func(f *facts) { f.IPsec = s }) }
 	want := map[string]facts{
-		"open":            but(func(f *facts) { f.CallID, f.Sources = "kept", src(public, public, public, public) }),
+		"open": but(func(f *facts) { f.CallID, f.Sources = "kept", src(public, public, public, public) }),
+		"open-esp-out": but(func(f *facts) {
+			f.CallID, f.Sources, f.IPsec = "kept", src(public, public, public, ""), "both both both none both"
+		}),
 		"linux":           but(func(f *facts) { f.CallID, f.V1 = "kept", "out" }),
 		"linux-pptp":      good,
 		"igd":             good,
