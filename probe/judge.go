@@ -30,8 +30,7 @@ func Judge(p Probe, o Observation, c Circumstances) Finding {
 			f.Verdict, f.Reason, f.Stage, f.Because = w.verdict, w.reason, stage.ID, w.because
 		}
 	}
-	if w, ok := asksRandom(p, f); ok {
-		reason, because := inspected(w.contrast(o, c, afterwards), f.Verdict)
+	if reason, because, ok := byRandom(p, o, f, c, afterwards); ok {
 		was := f
 		f.Reason, f.Because = cmp.Or(reason, f.Reason), append(f.Because, because...)
 		if reason == FullSizeDropped {

@@ -110,33 +110,17 @@ func (p PPTP) dial(ctx context.Context, c *Conversation, first int) *pptpCall {
 
 // setUp exchanges the messages that set up a call (RFC 2637, section 3.1), or says at which stage it failed.
 func (p PPTP) setUp(ctx context.Context, c *Conversation, s *Stream) (*pptpCall, string) {
-	n := c.path.number()
-	start := wire.StartControlConnectionRequest{
-		ProtocolVersion: wire.PPTPVersion, FramingCapabilities: 3, BearerCapabilities: 3,
-		MaximumChannels: 65535, FirmwareRevision: 1,
-		HostName: c.tag(wire.CarrierPPTP, n).Token.String(), VendorName: "vpncheck",
-	}
-	e := s.AskTCP(ctx, n, stageStart, start.Append(nil), func(b []byte) (int, bool, error) {
-		m, size, err := wire.ParsePPTP(b)
-		reply, ok := m.(wire.StartControlConnectionReply)
-		if err != nil || !ok {
-			return size, false, err
-		}
-		t, err := wire.ParseToken(reply.HostName)
-		ours := err == nil && t.Exchange() == n && c.path.mint.Valid(wire.Answer, wire.CarrierPPTP, t)
-		return size, ours && reply.ResultCode == wire.PPTPConnected, nil
-	})
-	if e.Returned.State != wire.Seen {
+	if e := p.start(ctx, c, s); e.Returned.State != wire.Seen {
 		return nil, stageStart
 	}
 	// The messages without room for a token take the numbers after the call's.
-	n = c.path.block(4)
+	n := c.path.block(4)
 	call := &pptpCall{c: c, s: s, flow: s.flow, n: n, own: randomID(0), lcp: lcpLink{magic: randomMagic()}}
 	ask := wire.OutgoingCallRequest{
 		CallID: call.own, CallSerialNumber: 0, MinimumBPS: 2400, MaximumBPS: 10_000_000, BearerType: 3, FramingType: 3,
 		PacketRecvWindowSize: 3, Subaddress: c.tag(wire.CarrierPPTP, n).Token.String(),
 	}
-	e = s.AskTCP(ctx, n, stageCall, ask.Append(nil), func(b []byte) (int, bool, error) {
+	e := s.AskTCP(ctx, n, stageCall, ask.Append(nil), func(b []byte) (int, bool, error) {
 		m, size, err := wire.ParsePPTP(b)
 		reply, ok := m.(wire.OutgoingCallReply)
 		if ok {
@@ -151,6 +135,26 @@ func (p PPTP) setUp(ctx context.Context, c *Conversation, s *Stream) (*pptpCall,
 	// Section 2.15. Some routers rewrite the Call-ID in here and get it wrong (F47).
 	s.TellTCP(ctx, n+1, stageLink, wire.SetLinkInfo{PeersCallID: call.peer, SendACCM: 0xFFFFFFFF, ReceiveACCM: 0xFFFFFFFF}.Append(nil))
 	return call, ""
+}
+
+// start greets the server.
+func (PPTP) start(ctx context.Context, c *Conversation, s *Stream) Exchange {
+	n := c.path.number()
+	start := wire.StartControlConnectionRequest{
+		ProtocolVersion: wire.PPTPVersion, FramingCapabilities: 3, BearerCapabilities: 3,
+		MaximumChannels: 65535, FirmwareRevision: 1,
+		HostName: c.tag(wire.CarrierPPTP, n).Token.String(), VendorName: "vpncheck",
+	}
+	return s.AskTCP(ctx, n, stageStart, start.Append(nil), func(b []byte) (int, bool, error) {
+		m, size, err := wire.ParsePPTP(b)
+		reply, ok := m.(wire.StartControlConnectionReply)
+		if err != nil || !ok {
+			return size, false, err
+		}
+		t, err := wire.ParseToken(reply.HostName)
+		ours := err == nil && t.Exchange() == n && c.path.mint.Valid(wire.Answer, wire.CarrierPPTP, t)
+		return size, ours && reply.ResultCode == wire.PPTPConnected, nil
+	})
 }
 
 // Stages that are told, not judged: nothing answers to them.

@@ -142,6 +142,10 @@ func (PPTP) Reason(o Observation, stage Stage, v Verdict, c Circumstances) (Reas
 		return connectReason(o, TCP1723Dropped), nil
 	case v == BlockedOut && stage.ID == stageGRE:
 		return GREOutDropped, nil
+	case v == BlockedOut:
+		return TCPContentDropped, []Evidence{{Reason: EvPort, Args: map[string]any{"port": pptpPort, "over": "tcp"}}}
+	case v == BlockedBack && stage.ID != stageConnect && stage.ID != stageGRE:
+		return "", []Evidence{{Reason: EvPort, Args: map[string]any{"port": pptpPort, "over": "tcp"}}}
 	case v == BlockedBack && stage.ID == stageGRE:
 		return greBackReason(o, c)
 	}

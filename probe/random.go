@@ -115,7 +115,7 @@ func (w withRandom) ask(ctx context.Context, path *Path) []Exchange {
 	}
 	size := make(chan int, 3) // of a real opening
 	random := func(local uint16, part string) func() {
-		f, err := c.UDP(local, w.stage.Port, wire.CarrierRandom, c.readRandom)
+		f, err := c.UDP(local, w.stage.Port, wire.CarrierRandom, func(s wire.Sighting) (wire.Tag, bool) { return c.readRandom(wire.CarrierRandom, s) })
 		return func() {
 			n := <-size
 			if err != nil {
@@ -129,7 +129,7 @@ func (w withRandom) ask(ctx context.Context, path *Path) []Exchange {
 				n = smallOctets
 			}
 			w.say(ctx, f, part, randomStock, func() func(wire.Tag) []byte {
-				return func(t wire.Tag) []byte { return c.randomOctets(n, t) }
+				return func(t wire.Tag) []byte { return c.randomOctets(wire.CarrierRandom, n, t) }
 			})
 		}
 	}
@@ -170,18 +170,18 @@ func (withRandom) say(ctx context.Context, f *Flow, part, stage string, payload 
 }
 
 // randomOctets are as many as an opening has; too few for a tag, they have a brief token.
-func (c *Conversation) randomOctets(n int, t wire.Tag) []byte {
+func (c *Conversation) randomOctets(carrier wire.Carrier, n int, t wire.Tag) []byte {
 	if n < wire.RandomSize {
-		return wire.AppendBriefRandom(nil, n, c.path.mint.Brief(wire.Question, wire.CarrierRandom, t.Token.Exchange()))
+		return wire.AppendBriefRandom(nil, n, c.path.mint.Brief(wire.Question, carrier, t.Token.Exchange()))
 	}
 	return wire.AppendRandom(nil, n, t)
 }
 
 // readRandom takes the tag out of what came back.
-func (c *Conversation) readRandom(s wire.Sighting) (wire.Tag, bool) {
+func (c *Conversation) readRandom(carrier wire.Carrier, s wire.Sighting) (wire.Tag, bool) {
 	if b, err := wire.ParseBriefRandom(s.Bytes); err == nil {
-		n, ok := c.path.mint.ReadBrief(wire.Answer, wire.CarrierRandom, b)
-		return wire.Tag{Token: c.path.mint.Make(wire.Answer, wire.CarrierRandom, n)}, ok
+		n, ok := c.path.mint.ReadBrief(wire.Answer, carrier, b)
+		return wire.Tag{Token: c.path.mint.Make(wire.Answer, carrier, n)}, ok
 	}
 	tag, err := wire.ParseRandom(s.Bytes)
 	return tag, err == nil
@@ -212,6 +212,19 @@ func asksRandom(p Probe, f Finding) (withRandom, bool) {
 	return w, ok && (f.Reason == NoArrival || f.Reason == NoReturn) // what others sent to the port did pass
 }
 
+// byRandom is what random octets tell of a finding, and whether they are asked of such a one at all: a reason if they name one, and what was seen.
+func byRandom(p Probe, o Observation, f Finding, c Circumstances, afterwards Control) (Reason, []Evidence, bool) {
+	if w, ok := asksRandom(p, f); ok {
+		reason, because := inspected(w.contrast(o, c, afterwards), f.Verdict)
+		return reason, because, true
+	}
+	if _, ok := asksStream(p, o, f, c); ok {
+		reason, because := streamed(contrastOf(o, afterwards), f.Verdict)
+		return reason, because, true
+	}
+	return "", nil, false
+}
+
 // portOf is the port of one of a protocol's stages.
 func portOf(info Info, stage string) uint16 {
 	for _, s := range info.Stages {
@@ -231,13 +244,21 @@ func (r *run) random(ctx context.Context) {
 	var all sync.WaitGroup
 	var asked []withRandom
 	for i, p := range r.probes {
-		w, ok := asksRandom(p, Judge(p, *r.obs[i], c))
-		if !ok || r.path.prove || ctx.Err() != nil || slices.ContainsFunc(asked, w.borrows) {
+		if r.path.prove || ctx.Err() != nil {
+			break
+		}
+		f := Judge(p, *r.obs[i], c)
+		var ask func(context.Context, *Path) []Exchange
+		if w, ok := asksRandom(p, f); ok && !slices.ContainsFunc(asked, w.borrows) {
+			asked, ask = append(asked, w), w.ask
+		} else if w, ok := asksStream(p, *r.obs[i], f, c); ok {
+			ask = w.ask
+		}
+		if ask == nil {
 			continue
 		}
-		asked = append(asked, w)
 		all.Go(func() {
-			exchanges := w.ask(ctx, r.path)
+			exchanges := ask(ctx, r.path)
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.obs[i].Random = exchanges
@@ -262,7 +283,7 @@ func contrastOf(o Observation, c Control) *Contrast {
 	outages, late := c.Outages(), c.late()
 	for _, e := range o.Random {
 		returned := e.Returned.State == wire.Seen
-		if e.Sent.State != wire.Seen || !returned && (e.Arrived.State == wire.Blind || fellInto(e.Sent.At, late, outages)) {
+		if e.Stage == stageConnect || e.Sent.State != wire.Seen || !returned && (e.Arrived.State == wire.Blind || fellInto(e.Sent.At, late, outages)) {
 			continue
 		}
 		t := map[string]*Tally{randomStock: &out.Stock, randomFresh: &out.Fresh, randomSmall: &out.Small, randomOpening: &out.Opening}[e.Part]

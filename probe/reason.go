@@ -18,12 +18,14 @@ const (
 	TCPPortDropped Reason = "tcp-port-dropped" // another TCP port
 	// The connection opens, and what is written on it does not arrive.
 	TCPContentDropped Reason = "tcp-content-dropped"
-	HTTPRefused       Reason = "http-refused" // a proxy passes ordinary requests on, and refuses this one
-	GREOutDropped     Reason = "gre-out-dropped"
-	ESPOutDropped     Reason = "esp-out-dropped"
-	AHOutDropped      Reason = "ah-out-dropped"
-	UDPPortDropped    Reason = "udp-port-dropped"
-	UDPRefused        Reason = "udp-refused"
+	// The same, and nothing else that is written on such a connection arrives either: it is not what is in it.
+	TCPConnectOnly Reason = "tcp-connect-only"
+	HTTPRefused    Reason = "http-refused" // a proxy passes ordinary requests on, and refuses this one
+	GREOutDropped  Reason = "gre-out-dropped"
+	ESPOutDropped  Reason = "esp-out-dropped"
+	AHOutDropped   Reason = "ah-out-dropped"
+	UDPPortDropped Reason = "udp-port-dropped"
+	UDPRefused     Reason = "udp-refused"
 	// IKE's own fragments pass and those of IP do not (F07).
 	IKEFragmentsDropped Reason = "ike-fragments-dropped"
 	// The port is open to random octets and shut to the protocol's opening: something looks into the packets (F12).
@@ -40,6 +42,7 @@ const (
 	AHBackDropped         Reason = "ah-back-dropped"
 	UDPPortBackDropped    Reason = "udp-port-back-dropped"
 	UDPContentBackDropped Reason = "udp-content-back-dropped" // random octets from that port come back
+	TCPContentBackDropped Reason = "tcp-content-back-dropped" // random octets on such a connection are answered
 	NoReturn              Reason = "no-return"
 	LaptopDropsAnswers    Reason = "laptop-drops-answers"
 	// stalled
@@ -132,7 +135,8 @@ const (
 	EvForward   Reason = "forward"     // args: proto, port, to: the router sends what comes for that port elsewhere (F32)
 	EvCloud     Reason = "cloud"       // args: name, carrier, cannot (bool)
 	EvOwner     Reason = "owner"       // args: carrier, owner: a program or module at the server that takes the packets as well
-	EvRandom    Reason = "random"      // args: port, asked, returned, arrived: random octets to the same port; openings, openings_arrived, openings_returned: real ones at that time; content (bool): only these are lost
+	EvRandom    Reason = "random"      // args: port, asked, returned, arrived: random octets to the same port; openings, openings_arrived, openings_returned: real ones at that time; content (bool): only these are lost; over: "tcp" if it is a port of TCP
+	EvLinkPort  Reason = "link-port"   // args: port: of TCP: the session's own connection to it was alive all the while
 	EvPace      Reason = "pace"        // args: asked, returned: at one packet a second
 	EvFullSize  Reason = "full-size"   // args: octets, way, tries: of the packets of full size; opening (bool): they were those without which there is no VPN
 	EvUneven    Reason = "uneven-loss" // args: lost, tries, control_lost, control: the protocol loses more than the control

@@ -178,7 +178,7 @@ func (r *run) tell() {
 			continue
 		}
 		f := Judge(p, *r.obs[i], c)
-		if _, more := asksRandom(p, f); more && !r.over.Load() && !r.path.prove {
+		if _, _, more := byRandom(p, *r.obs[i], f, c, c.Control); more && !r.over.Load() && !r.path.prove {
 			continue // its reason is still to be had
 		}
 		r.told[info.ID] = true

@@ -22,15 +22,25 @@ func (SSTP) Changes(_ Observation, e Exchange) []Change {
 	return nil
 }
 
-// Reason implements Probe. A connection that opens, on which nothing of the client's arrives, is stopped for what is in it: its port is open.
-func (SSTP) Reason(o Observation, stage Stage, v Verdict, _ Circumstances) (Reason, []Evidence) {
+// Reason implements Probe. A connection that opens, on which nothing of the client's arrives, is stopped for what is in it, or opens and is no
+// more than that. Where the session has the same port that is no question: what is dropped there is dropped for what it is.
+func (SSTP) Reason(o Observation, stage Stage, v Verdict, c Circumstances) (Reason, []Evidence) {
 	switch {
 	case v == BlockedOut && stage.ID == stageConnect:
 		return connectReason(o, TCPPortDropped), nil
-	case v == BlockedOut:
-		return TCPContentDropped, nil
+	case stage.ID == stageConnect || v != BlockedOut && v != BlockedBack:
+		return "", nil
 	}
-	return "", nil
+	reason, facts := TCPContentDropped, []Evidence(nil)
+	if linkOn(o, c) {
+		facts = []Evidence{{Reason: EvLinkPort, Args: map[string]any{"port": int(c.Server.Link)}}}
+	}
+	if v == BlockedBack {
+		if reason = ""; facts != nil {
+			reason = TCPContentBackDropped
+		}
+	}
+	return reason, facts
 }
 
 // Review implements Reviewer. Somebody who shows a certificate of his own, or speaks no TLS at all, is no server: he stands on the way, and is

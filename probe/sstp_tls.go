@@ -21,7 +21,7 @@ func (t *sstpTunnel) handshake(ctx context.Context) bool {
 		return false
 	}
 	first := &flights{Conn: t.s.conn}
-	t.c.begin(n, Exchange{Part: partSSTP, Stage: stageTLS, Flow: t.s.flow, Sent: t.s.sighting(nil, false)})
+	t.c.begin(n, Exchange{Part: t.s.part, Stage: stageTLS, Flow: t.s.flow, Sent: t.s.sighting(nil, false)})
 	var other error
 	conn := tls.Client(first, &tls.Config{
 		MinVersion:       tls.VersionTLS12, // to hear out an impostor of TLS 1.2

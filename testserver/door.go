@@ -71,6 +71,7 @@ func (s *Server) door(conn net.Conn) {
 	late.Stop()
 	if err != nil {
 		tell()
+		s.host.noTLS(conn, v, first, err)
 		return
 	}
 	v.hello, v.greeting = first.stop()

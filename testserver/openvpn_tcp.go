@@ -39,7 +39,7 @@ func (*openVPNTCP) Carriers() []wire.Carrier { return []wire.Carrier{wire.Carrie
 
 func (p *openVPNTCP) Listen(h *Host) {
 	p.h = h
-	h.TCP(wire.OpenVPNPort, p.connection, wire.CarrierOpenVPNTCP)
+	h.TCP(wire.OpenVPNPort, p.connection, wire.CarrierOpenVPNTCP, wire.CarrierRandomTCP)
 	h.SYNs(wire.OpenVPNPort, func(s wire.Sighting) {
 		h.Arrived(s, wire.CarrierOpenVPNTCP)
 		h.deliveredSYN(wire.CarrierOpenVPNTCP, s)
@@ -105,6 +105,9 @@ func (p *openVPNTCP) let(s *gate.Session) {
 func (c *openVPNConn) read(wait time.Duration) (m wire.OpenVPN, arrived wire.Sighting, ok bool) {
 	c.conn.SetReadDeadline(time.Now().Add(wait))
 	for {
+		if c.session == nil && c.p.h.randomStream(c.conn, c.client, c.own, c.buf) {
+			return wire.OpenVPN{}, wire.Sighting{}, false
+		}
 		m, n, err := wire.ParseOpenVPNStream(c.buf)
 		if err == nil {
 			arrived = c.sighting(c.client, c.own, c.buf[:n:n])
@@ -164,17 +167,5 @@ func (c *openVPNConn) next(wait time.Duration) bool {
 }
 
 func (c *openVPNConn) write(s *gate.Session, b []byte) (wire.Sighting, string) {
-	if silent := s.Spend(c.client.Addr(), ipHeaderSize(c.client.Addr())+tcpHeader+len(b)); silent != "" {
-		return wire.NotSeen(), silent
-	}
-	c.conn.SetWriteDeadline(time.Now().Add(pptpWrite))
-	sent := c.sighting(c.own, c.client, b)
-	if _, err := c.conn.Write(b); err != nil {
-		return wire.Sighting{State: wire.Absent, Why: err.Error()}, silentSend
-	}
-	c.p.h.count.answers.Add(1)
-	if l := c.p.h.links.of(s); l != nil {
-		l.flows.note(protoTCP, c.own.Port(), c.client)
-	}
-	return sent, ""
+	return c.p.h.writeTCP(s, c.conn, c.own, c.client, tcpHeader, b)
 }

@@ -53,7 +53,7 @@ func (p *pptp) Carriers() []wire.Carrier { return []wire.Carrier{wire.CarrierPPT
 
 func (p *pptp) Listen(h *Host) {
 	p.h = h
-	h.TCP(h.pptpPort, p.connection, wire.CarrierPPTP)
+	h.TCP(h.pptpPort, p.connection, wire.CarrierPPTP, wire.CarrierRandomTCP)
 	h.SYNs(h.pptpPort, func(s wire.Sighting) {
 		h.Arrived(s, wire.CarrierPPTP)
 		h.deliveredSYN(wire.CarrierPPTP, s)
@@ -122,6 +122,9 @@ func (p *pptp) let(s *gate.Session) {
 func (c *pptpConn) read(wait time.Duration) (wire.PPTPMessage, wire.Sighting) {
 	c.conn.SetReadDeadline(time.Now().Add(wait))
 	for {
+		if c.session == nil && c.p.h.randomStream(c.conn, c.client, c.own, c.buf) {
+			return nil, wire.Sighting{}
+		}
 		m, n, err := wire.ParsePPTP(c.buf)
 		if err == nil {
 			s := c.sighting(c.client, c.own, c.buf[:n:n])
@@ -148,19 +151,7 @@ func (c *pptpConn) sighting(src, dst netip.AddrPort, b []byte) wire.Sighting {
 
 // write sends one message in one write, for a helper in a router does not join segments (F47).
 func (c *pptpConn) write(s *gate.Session, b []byte) (wire.Sighting, string) {
-	if silent := s.Spend(c.client.Addr(), ipHeaderSize(c.client.Addr())+tcpHeader+len(b)); silent != "" {
-		return wire.NotSeen(), silent
-	}
-	c.conn.SetWriteDeadline(time.Now().Add(pptpWrite))
-	sent := c.sighting(c.own, c.client, b)
-	if _, err := c.conn.Write(b); err != nil {
-		return wire.Sighting{State: wire.Absent, Why: err.Error()}, silentSend
-	}
-	c.p.h.count.answers.Add(1)
-	if l := c.p.h.links.of(s); l != nil {
-		l.flows.note(protoTCP, c.own.Port(), c.client)
-	}
-	return sent, ""
+	return c.p.h.writeTCP(s, c.conn, c.own, c.client, tcpHeader, b)
 }
 
 // open waits for a stranger's Start-Control-Connection-Request (RFC 2637, section 2.1) and answers it if it is a session's.

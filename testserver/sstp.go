@@ -37,7 +37,7 @@ func (*sstp) Carriers() []wire.Carrier { return []wire.Carrier{wire.CarrierSSTP}
 
 func (p *sstp) Listen(h *Host) {
 	p.h = h
-	h.HTTP(p.visit, wire.CarrierSSTP)
+	h.HTTP(p.visit, wire.CarrierSSTP, wire.CarrierRandomTCP)
 	h.SYNs(h.webPort, func(s wire.Sighting) {
 		h.Arrived(s, wire.CarrierSSTP)
 		h.deliveredSYN(wire.CarrierSSTP, s)
@@ -241,17 +241,5 @@ func (c *sstpConn) send(s *gate.Session, exchange uint32, frames []byte) (wire.S
 }
 
 func (c *sstpConn) write(s *gate.Session, b []byte) (wire.Sighting, string) {
-	if silent := s.Spend(c.client.Addr(), ipHeaderSize(c.client.Addr())+sstpTLS+len(b)); silent != "" {
-		return wire.NotSeen(), silent
-	}
-	c.conn.SetWriteDeadline(time.Now().Add(pptpWrite))
-	sent := c.p.h.streamed(c.own, c.client, b)
-	if _, err := c.conn.Write(b); err != nil {
-		return wire.Sighting{State: wire.Absent, Why: err.Error()}, silentSend
-	}
-	c.p.h.count.answers.Add(1)
-	if l := c.p.h.links.of(s); l != nil {
-		l.flows.note(protoTCP, c.own.Port(), c.client)
-	}
-	return sent, ""
+	return c.p.h.writeTCP(s, c.conn, c.own, c.client, sstpTLS, b)
 }

@@ -37,13 +37,13 @@ func webPort(ports []uint16) uint16 {
 }
 
 // HTTP has whoever speaks HTTP on a link port answered by handle, in a goroutine for each; the connection is closed when it returns. The link
-// port that real clients ask carries c from now on.
-func (h *Host) HTTP(handle func(*visit), c wire.Carrier) {
+// port that real clients ask carries these from now on.
+func (h *Host) HTTP(handle func(*visit), carriers ...wire.Carrier) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, l := range h.opened {
 		if l.link && l.local.Port() == h.webPort {
-			h.opened[i].carriers = append(h.opened[i].carriers, c)
+			h.opened[i].carriers = append(h.opened[i].carriers, carriers...)
 		}
 	}
 	h.visitors.Store(&handle)
@@ -64,6 +64,16 @@ const unopenedWait = 500 * time.Millisecond
 func (h *Host) unopened(v *visit, f *flights) {
 	if hello, greeting := f.kept(); h.visitors.Load() != nil && len(hello) > 0 && len(greeting) > 0 {
 		h.Stray(wire.CarrierSSTP, h.streamed(v.client, v.own, hello))
+	}
+}
+
+// noTLS answers whoever speaks no TLS on the link port that real clients ask, if it is a session's that wants to know whether anything but TLS
+// gets there.
+func (h *Host) noTLS(conn net.Conn, v *visit, f *flights, err error) {
+	var record tls.RecordHeaderError
+	if h.visitors.Load() != nil && v.own.Port() == h.webPort && errors.As(err, &record) {
+		said, _ := f.kept()
+		h.randomStream(conn, v.client, v.own, said)
 	}
 }
 

@@ -50,13 +50,14 @@ const (
 	CarrierOpenVPNTCP Carrier = "openvpn-tcp"
 	// WireGuard, on UDP 51820
 	CarrierWireGuard Carrier = "wireguard"
-	CarrierRandom    Carrier = "random" // UDP 500, 4500, 1701, 1194 and 51820: octets without a form
+	CarrierRandom    Carrier = "random"     // UDP 500, 4500, 1701, 1194 and 51820: octets without a form
+	CarrierRandomTCP Carrier = "random-tcp" // the same at the beginning of a connection to TCP 443, 1194 and 1723
 )
 
 // TCP says that it is a connection of TCP's.
 func (c Carrier) TCP() bool {
 	switch c {
-	case CarrierPPTP, CarrierSSTP, CarrierOpenVPNTCP:
+	case CarrierPPTP, CarrierSSTP, CarrierOpenVPNTCP, CarrierRandomTCP:
 		return true
 	}
 	return false
