@@ -127,9 +127,17 @@ func asksStream(p Probe, o Observation, f Finding, c Circumstances) (withStream,
 
 // linkOn says whether the session's own connection goes to the TCP port that a protocol was asked on: then that port carries more than connects.
 func linkOn(o Observation, c Circumstances) bool {
-	return c.Server.Link != 0 && slices.ContainsFunc(o.Exchanges, func(e Exchange) bool {
-		return e.Stage == stageConnect && e.Sent.Dst.Port() == c.Server.Link
-	})
+	return c.Server.Link != 0 && connected(o) == c.Server.Link
+}
+
+// connected is the TCP port that was asked; 0 if none was.
+func connected(o Observation) uint16 {
+	for _, e := range o.Exchanges {
+		if e.Stage == stageConnect {
+			return e.Sent.Dst.Port()
+		}
+	}
+	return 0
 }
 
 // streamed names a block inside a TCP connection by what random octets tell, and tells it; "" and nothing if they were not asked.

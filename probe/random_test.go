@@ -136,6 +136,60 @@ func TestContrastBorrowed(t *testing.T) {
 	}
 }
 
+// On TCP nothing but connections that opened are counted, and what is lost of all alike was not lost for what is in it (T14).
+func TestStreamed(t *testing.T) {
+	for _, c := range []struct {
+		name, random, opening string
+		verdict               Verdict
+		want                  Reason
+		content               bool
+	}{
+		{"inspection", "pppp", "oooo", BlockedOut, "", true},
+		{"answers-need-not-come-back", "bbbb", "oooo", BlockedOut, "", true},
+		{"a-lossy-line", "poop", "ooo", BlockedOut, "", true},
+		{"of-the-answers", "pppp", "bbbb", BlockedBack, TCPContentBackDropped, true},
+		{"answers-lost-all", "bbbb", "bbbb", BlockedBack, "", false},
+		{"nothing-passes", "oooo", "oooo", BlockedOut, TCPConnectOnly, false},
+		{"one-passed", "pooo", "oooo", BlockedOut, "", false},
+		{"openings-pass-by-now", "oooo", "ooop", BlockedOut, "", false},
+		{"both-pass-by-now", "pppp", "opoo", BlockedOut, "", false},
+		{"two-are-few", "oo", "oooo", BlockedOut, "", false},
+		{"one-opening-is-few", "pppp", "o", BlockedOut, "", false},
+		{"nobody-could-see", "????", "????", BlockedOut, "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := Observation{Random: append(fared(randomFresh, c.random), fared(randomOpening, c.opening)...)}
+			connects := fared(randomFresh, "ppppp")
+			for i := range connects {
+				connects[i].Stage = stageConnect
+			}
+			o.Random = append(o.Random, connects...)
+			got, because := streamed(contrastOf(o, controlOf(clean, clean)), c.verdict)
+			if c.random == "????" {
+				if got != "" || because != nil {
+					t.Errorf("got %q, %+v", got, because)
+				}
+				return
+			}
+			if got != c.want || len(because) != 1 || because[0].Args["over"] != "tcp" || because[0].Args["content"] != c.content || because[0].Args["asked"] != len(c.random) {
+				t.Errorf("got %q, %+v, want %q", got, because, c.want)
+			}
+		})
+	}
+	if got, because := streamed(nil, BlockedOut); got != "" || because != nil {
+		t.Errorf("nothing was asked: got %q, %+v", got, because)
+	}
+	dead := controlOf(outageFrom(18, 50), lateFrom(18, 50)) // from 3.6 s on
+	o := Observation{Random: append(fared(randomFresh, "pppp"), fared(randomOpening, "oooo")...)}
+	if got, _ := streamed(contrastOf(o, dead), BlockedBack); got != "" {
+		t.Errorf("openings that fell into an outage: got %q", got)
+	}
+	o = Observation{Random: append(fared(randomFresh, "oooo"), fared(randomOpening, "oooo")...)}
+	if got, _ := streamed(contrastOf(o, dead), BlockedOut); got != "" {
+		t.Errorf("all that fell into an outage: got %q", got)
+	}
+}
+
 // Openings that fell into an outage were not dropped for what is in them.
 func TestContrastOutage(t *testing.T) {
 	dead := controlOf(outageFrom(18, 50), lateFrom(18, 50)) // from 3.6 s on

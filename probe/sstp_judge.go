@@ -25,22 +25,23 @@ func (SSTP) Changes(_ Observation, e Exchange) []Change {
 // Reason implements Probe. A connection that opens, on which nothing of the client's arrives, is stopped for what is in it, or opens and is no
 // more than that. Where the session has the same port that is no question: what is dropped there is dropped for what it is.
 func (SSTP) Reason(o Observation, stage Stage, v Verdict, c Circumstances) (Reason, []Evidence) {
+	facts := []Evidence{{Reason: EvPort, Args: map[string]any{"port": int(connected(o)), "over": "tcp"}}}
 	switch {
-	case v == BlockedOut && stage.ID == stageConnect:
-		return connectReason(o, TCPPortDropped), nil
-	case stage.ID == stageConnect || v != BlockedOut && v != BlockedBack:
+	case v != BlockedOut && v != BlockedBack:
 		return "", nil
-	}
-	reason, facts := TCPContentDropped, []Evidence(nil)
-	if linkOn(o, c) {
-		facts = []Evidence{{Reason: EvLinkPort, Args: map[string]any{"port": int(c.Server.Link)}}}
-	}
-	if v == BlockedBack {
-		if reason = ""; facts != nil {
-			reason = TCPContentBackDropped
+	case v == BlockedOut && stage.ID == stageConnect:
+		return connectReason(o, TCPPortDropped), facts
+	case stage.ID == stageConnect:
+		return "", facts
+	case linkOn(o, c):
+		facts = append(facts, Evidence{Reason: EvLinkPort, Args: map[string]any{"port": int(c.Server.Link)}})
+		if v == BlockedBack {
+			return TCPContentBackDropped, facts
 		}
+	case v == BlockedBack:
+		return "", facts
 	}
-	return reason, facts
+	return TCPContentDropped, facts
 }
 
 // Review implements Reviewer. Somebody who shows a certificate of his own, or speaks no TLS at all, is no server: he stands on the way, and is
@@ -118,9 +119,9 @@ func arrivals(o Observation, stage string) (n Tally) {
 
 // Facts implements Witness: a port that is not the one that real clients ask.
 func (SSTP) Facts(o Observation) []Evidence {
-	i := slices.IndexFunc(o.Exchanges, func(e Exchange) bool { return e.Stage == stageConnect })
-	if i < 0 || o.Exchanges[i].Sent.Dst.Port() == sstpPort {
+	port := connected(o)
+	if port == 0 || port == sstpPort {
 		return nil
 	}
-	return []Evidence{{Reason: EvOtherPort, Args: map[string]any{"port": int(o.Exchanges[i].Sent.Dst.Port())}}}
+	return []Evidence{{Reason: EvOtherPort, Args: map[string]any{"port": int(port)}}}
 }

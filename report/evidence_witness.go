@@ -15,6 +15,7 @@ var witnessEvidence = map[probe.Reason]func(a args, fa facts) string{
 	probe.EvCloud:     sayCloud,
 	probe.EvOwner:     sayOwner,
 	probe.EvRandom:    sayRandom,
+	probe.EvLinkPort:  sayLinkPort,
 	probe.EvPace:      sayPace,
 	probe.EvUneven:    sayUneven,
 	probe.EvFullSize:  sayFullSize,
@@ -122,7 +123,11 @@ func sayRandom(a args, _ facts) string {
 	asked, arrived, returned := a.count("asked"), a.count("arrived"), a.count("returned")
 	to := ""
 	if n := a.count("port"); n > 0 {
-		to = fmt.Sprintf(" to UDP port %.0f", n)
+		over := "UDP"
+		if a.text("over", 10) == "tcp" {
+			over = "TCP"
+		}
+		to = fmt.Sprintf(" to %s port %.0f", over, n)
 	}
 	fared := fmt.Sprintf("Random octets%s: of %.0f, %.0f arrived at the server and %s came back", to, asked, arrived,
 		count(returned, "answer", "answers"))
@@ -137,6 +142,14 @@ func sayRandom(a args, _ facts) string {
 		return fared + ". It is not what is in the packets."
 	}
 	return fared + ". That does not tell why."
+}
+
+func sayLinkPort(a args, fa facts) string {
+	port := "the same port"
+	if n := a.count("port"); n > 0 {
+		port = fmt.Sprintf("TCP port %.0f", n)
+	}
+	return "This check's own connection to " + port + " of the server was open all the while, and carried what was sent on it. So it is not the port."
 }
 
 func sayPace(a args, _ facts) string {

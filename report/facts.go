@@ -73,10 +73,11 @@ type facts struct {
 //	inspects two sentences on how to find who inspects packets, or empty
 //	status  " with \"405 Method Not Allowed\"", or empty; signin is a sentence on a proxy that wants a name and a password, or empty
 //	forwarded "UDP ports 500 and 4500", the VPN ports that the router forwards elsewhere, or empty
+//	looks   a sentence on who looks into connections, and how that is known
 //	whose   a sentence on how to tell router and provider apart, or empty
 var placeholders = []string{"title", "untried", "while", "decided", "stuck", "gre", "esp", "which", "tries", "server", "why", "hint", "vpn", "change", "after",
 	"silent", "from", "local", "portal", "port", "use", "phone", "natt", "via4500", "other", "otherkind", "overtcp", "instead", "nonipsec", "noudp", "web", "an", "packets", "rule", "open", "out",
-	"who", "Who", "ifnone", "whose", "inspects", "forwarded", "status", "signin"}
+	"who", "Who", "ifnone", "whose", "inspects", "forwarded", "status", "signin", "looks"}
 
 func newFacts(title string) facts {
 	fa := facts{title: title, fill: make(map[string]string), blind: make(map[string]bool)}
@@ -94,6 +95,8 @@ func newFacts(title string) facts {
 	fa.fill["local"] = "this laptop's address"
 	fa.fill["port"] = "a UDP port"
 	fa.fill["an"] = an(title)
+	fa.fill["looks"] = "Something on the way lets the connection through and drops what is in it: most likely it looks for " + title + " (deep packet " +
+		"inspection, DPI)."
 	fa.fill["packets"], fa.fill["out"] = title, title
 	fa.otherVPNs(setting{})
 	fa.accuse(nil, "")
@@ -221,6 +224,12 @@ func (fa *facts) add(e probe.Evidence, f probe.Finding) {
 		fa.said(a)
 	case probe.EvHTTP:
 		fa.httpStatus(a)
+	case probe.EvRandom:
+		if a.yes("content") && a.text("over", 10) == "tcp" {
+			fa.looks("random data of the same size on the same port gets through")
+		}
+	case probe.EvLinkPort:
+		fa.looks("this check's own connection to the same port works all the while")
 	case probe.EvPort:
 		fa.at(a.count("port"), a.text("over", 10))
 	case probe.EvSendErr:
@@ -247,6 +256,11 @@ func (fa *facts) add(e probe.Evidence, f probe.Finding) {
 			fa.fill["change"] = " (" + way(a.text("way", 10)) + ", in the " + fieldName(field) + ")"
 		}
 	}
+}
+
+// looks takes up what else does get through on a port of TCP: then it is certain that something looks into connections.
+func (fa facts) looks(passes string) {
+	fa.fill["looks"] = capital(passes) + ", so something on the way looks into connections and drops those of " + fa.title + " (deep packet inspection, DPI)."
 }
 
 // visible takes out what the server could not see: a tally counts it as not arrived.

@@ -111,6 +111,44 @@ func TestContentWords(t *testing.T) {
 	}
 }
 
+// What is dropped inside a TCP connection is told as certainly as it is known, and nobody is sent from SSTP to SSTP, or to the port it has.
+func TestStreamWords(t *testing.T) {
+	random := func(content bool) probe.Evidence {
+		return probe.Evidence{Reason: probe.EvRandom, Args: map[string]any{"port": 1194, "over": "tcp", "asked": 4, "arrived": 4, "returned": 4, "content": content}}
+	}
+	for _, c := range []struct {
+		id    string
+		port  int
+		r     probe.Reason
+		more  []probe.Evidence
+		says  string
+		advis string
+	}{
+		{"openvpn-tcp", 1194, probe.TCPContentDropped, nil, "most likely it looks for", "such as SSTP"},
+		{"openvpn-tcp", 1194, probe.TCPContentDropped, []probe.Evidence{random(false)}, "most likely it looks for", "such as SSTP"},
+		{"openvpn-tcp", 1194, probe.TCPContentDropped, []probe.Evidence{random(true)}, "Random data of the same size on the same port gets through, so", "such as SSTP"},
+		{"openvpn-tcp", 1194, probe.TCPContentBackDropped, []probe.Evidence{random(true)}, "its answers do not come back", "such as SSTP"},
+		{"openvpn-tcp", 1194, probe.TCPConnectOnly, []probe.Evidence{random(false)}, "nor random data", "TCP port 443"},
+		{"pptp", 1723, probe.TCPContentDropped, []probe.Evidence{random(true)}, "the connection to TCP port 1723 opens", "such as SSTP"},
+		{"sstp", 443, probe.TCPContentDropped, nil, "the connection to TCP port 443 opens", "such as "},
+		{"sstp", 443, probe.TCPContentDropped, []probe.Evidence{{Reason: probe.EvLinkPort, Args: map[string]any{"port": 443}}}, "This check's own connection to the same port works all the while, so", "another internet connection"},
+		{"sstp", 443, probe.TCPContentBackDropped, nil, "its answers do not come back", "another internet connection"},
+		{"sstp", 443, probe.TCPConnectOnly, nil, "neither SSTP nor random data", "without a proxy"},
+		{"sstp", 443, probe.TCPPortDropped, nil, "TCP port 443", "TCP port 443"},
+	} {
+		f := probe.Finding{Protocol: c.id, Verdict: probe.BlockedOut, Reason: c.r, Because: append([]probe.Evidence{
+			{Reason: probe.EvPort, Args: map[string]any{"port": c.port, "over": "tcp"}}}, c.more...)}
+		p := said(onLinux(), f).Protocols[0]
+		well(t, c.id, p.Sentence, p.Next)
+		if !strings.Contains(p.Sentence, c.says) || !strings.Contains(p.Next, c.advis) {
+			t.Errorf("%s, %s: got %q and %q", c.id, c.r, p.Sentence, p.Next)
+		}
+		if c.id == "sstp" && (strings.Contains(p.Next, "such as SSTP") || strings.Contains(p.Next, "use a VPN on TCP port 443") || strings.Contains(p.Next, "Use a VPN that looks like")) {
+			t.Errorf("%s: got %q", c.r, p.Next)
+		}
+	}
+}
+
 // A clash that follows from another laptop's run is not told as one that the second address showed.
 func TestOthersWords(t *testing.T) {
 	clash := probe.Finding{Protocol: "esp", Verdict: probe.Inconclusive, Reason: probe.StateClash}

@@ -76,7 +76,8 @@ func (fa facts) plainer(r probe.Reason) probe.Reason {
 // ownAdvice are the reasons whose advice holds whoever did it.
 var ownAdvice = []probe.Reason{
 	probe.AHThroughNAT, probe.AHOutDropped, probe.AHBackDropped, probe.UDPFiltered, probe.SecondNATNoHelper, probe.AddressesDiffer, probe.LaptopFirewall,
-	probe.LaptopDropsAnswers, tooBig, probe.NoRoute, probe.UDPContentDropped, probe.UDPContentBackDropped, probe.ServerFirewall, probe.ServerUnproven, probe.StateClash, probe.PortClash,
+	probe.LaptopDropsAnswers, tooBig, probe.NoRoute, probe.UDPContentDropped, probe.UDPContentBackDropped, probe.TCPContentDropped, probe.TCPContentBackDropped,
+	probe.ServerFirewall, probe.ServerUnproven, probe.StateClash, probe.PortClash,
 }
 
 // elsewhere is what to do where neither the router nor its settings can help.

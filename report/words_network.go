@@ -63,11 +63,26 @@ var networkWords = map[probe.Reason]Words{
 	probe.TCPContentDropped: {
 		Short: "{port} is open, but what is sent there is dropped",
 		Sentence: "{stuck} does not get through{tries}: the connection to {port} opens, and what {title} then sends on it does not reach the " +
-			"server. Something on the way lets the connection through and drops what is in it: most likely it looks for {title} (deep packet " +
-			"inspection, DPI).",
+			"server. {looks}",
 		Do: "use {web}, or another network",
 		Next: "No setting about a port helps against this. Use a VPN that looks like ordinary web traffic, such as {web}, or ask " +
 			"who runs the network whether VPNs are allowed: a company, a hotel, a school, the internet provider.{inspects}",
+	},
+	probe.TCPContentBackDropped: {
+		Short:    "{port} is open, but what is answered there is dropped",
+		Sentence: "{stuck} does not get through{tries}: the connection to {port} opens, {title} reaches the server, and its answers do not come back. {looks}",
+		Do:       "use {web}, or another network",
+		Next: "No setting about a port helps against this. Use a VPN that looks like ordinary web traffic, such as {web}, or ask " +
+			"who runs the network whether VPNs are allowed: a company, a hotel, a school, the internet provider.{inspects}",
+	},
+	probe.TCPConnectOnly: {
+		Short: "{port} opens, and nothing that is sent there arrives",
+		Sentence: "The connection to {port} opens, and nothing that is then sent on it reaches the server{tries}: neither {title} nor random data. So it " +
+			"is not what is inside. Something on the way accepts the connection in the server's place, as proxies and sign-in pages do, or lets it open " +
+			"and drops all that follows: {who}.",
+		Do: "use a VPN on TCP port 443, or allow {port} in your router",
+		Next: "Look in your router for a firewall rule or a proxy that concerns {port}, and let it pass.{ifnone} In a hotel or a company, sign in first if " +
+			"the network asks for it. Or use a VPN on TCP port 443.",
 	},
 	probe.HTTPRefused: {
 		Short: "a proxy on the way refuses it",

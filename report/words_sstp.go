@@ -10,6 +10,12 @@ import (
 
 const allow443 = "Look in your router for a firewall, parental control or other setting that blocks connections to TCP port 443, and allow them.{ifnone}"
 
+const (
+	askNetwork = "ask those who run this network, or use another internet connection"
+	likeTheWeb = "No setting about a port helps against this, and SSTP looks like web traffic already. Ask who runs the network whether VPNs are allowed: a " +
+		"company, a hotel, a school, the internet provider. Or use another internet connection, or a VPN of another kind, such as {instead}.{inspects}"
+)
+
 // sstpWords are said where a reason means something else for SSTP than for the protocol that the catalogue has in mind.
 var sstpWords = map[probe.Reason]Words{
 	probe.TCPReset: {
@@ -21,6 +27,16 @@ var sstpWords = map[probe.Reason]Words{
 		Sentence: "Each try to open the SSTP connection was refused by an ICMP message{tries}. The server stood ready and got none of them: {who} " +
 			"forbids the connection.",
 		Do: "allow TCP port 443 to your VPN server in your router's firewall", Next: allow443,
+	},
+	probe.TCPPortDropped: {
+		Do: "allow TCP port 443 to your VPN server in your router's firewall", Next: allow443,
+	},
+	probe.TCPContentDropped:     {Do: askNetwork, Next: likeTheWeb},
+	probe.TCPContentBackDropped: {Do: askNetwork, Next: likeTheWeb},
+	probe.TCPConnectOnly: {
+		Do: askNetwork,
+		Next: "In a hotel or a company, sign in first if the network asks for it. Else ask those who run it to let connections to your VPN server pass " +
+			"without a proxy, or use another internet connection.",
 	},
 	probe.TLSIntercepted: {
 		Short: "something on the way opens encrypted connections",

@@ -145,6 +145,7 @@ var argsOf = map[probe.Reason]map[string]any{
 	probe.EvSources:   {"addresses": "203.0.113.2: PPTP; 203.0.113.3: ESP"},
 	probe.EvSixToFour: {"address": "192.0.0.1"},
 	probe.EvRandom:    {"port": 500, "asked": 5, "returned": 5, "arrived": 5, "openings": 5, "openings_arrived": 0, "openings_returned": 0, "content": true},
+	probe.EvLinkPort:  {"port": 443},
 	probe.EvPace:      {"asked": 6, "returned": 6},
 	probe.EvFullSize:  {"octets": 1412, "way": "back", "tries": 6},
 	probe.EvUneven:    {"lost": 6, "tries": 12, "control_lost": 1, "control": 60},

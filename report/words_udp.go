@@ -153,6 +153,8 @@ var ikeAltered = map[probe.Reason]Words{
 // better replaces words of the catalogue by those that fit what is known besides the reason.
 func (w Words) better(r probe.Reason, fa facts) Words {
 	switch {
+	case fa.title == "SSTP":
+		w = w.over(tcpWords[r]).over(sstpWords[r])
 	case fa.tcp:
 		w = w.over(tcpWords[r])
 	case fa.port == wire.OpenVPNPort && (r == probe.UDPContentDropped || r == probe.UDPContentBackDropped):
@@ -162,10 +164,13 @@ func (w Words) better(r probe.Reason, fa facts) Words {
 	case fa.port == 1701 && (r == probe.UDPContentDropped || r == probe.UDPContentBackDropped):
 		w.Do = "nothing for L2TP/IPsec; else use {web}"
 		w.Next = "Nothing, if yours is L2TP/IPsec, as in Windows, macOS and phones: there L2TP is hidden. Else: " + w.Next
+<<<<<<< HEAD
 	case fa.title == "SSTP":
 		w = w.over(sstpWords[r])
 	case r == probe.FullSizeDropped && fa.opening:
 		w = w.over(largeOpening)
+=======
+>>>>>>> e9c0e57 (probe, report: what random octets on a TCP connection tell, and words for SSTP)
 	case fa.port == 500:
 		w = w.over(ikeAltered[r])
 	case r == probe.StateClash && fa.others:

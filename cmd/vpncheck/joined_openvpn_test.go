@@ -136,7 +136,7 @@ func TestJoinedOpenVPNTCP(t *testing.T) {
 	}{
 		{"port", without(port, nat(always)), nil, "blocked-out tcp-port-dropped", "connect"},
 		{"reset-out", nat(always), drop(wire.OpenVPNHardResetClient, true), "blocked-out tcp-content-dropped", "reset"},
-		{"reset-back", nat(always), drop(wire.OpenVPNHardResetServer, false), "blocked-back no-return", "reset"},
+		{"reset-back", nat(always), drop(wire.OpenVPNHardResetServer, false), "blocked-back tcp-content-back-dropped", "reset"},
 		{"tls-out", nat(always), drop(wire.OpenVPNControl, true), "blocked-out tcp-content-dropped", "tls"},
 		{"data-out", nat(always), drop(wire.OpenVPNData, true), "blocked-out tcp-content-dropped", "data"},
 		{"data-back", nat(always), drop(wire.OpenVPNData, false), "blocked-back no-return", "data"},

@@ -68,7 +68,7 @@ func TestJoinedSSTP(t *testing.T) {
 		{"port", without(toWeb, nat(always)), nil, "blocked-out tcp-port-dropped", "connect"},
 		{"reset", reset, nil, "blocked-out tcp-reset", "connect"},
 		{"hello", nat(always), func(b []byte, toServer bool) bool { return !toServer || !ours(b) }, "blocked-out tcp-content-dropped", "tls"},
-		{"greeting", nat(always), nil, "blocked-back no-return", "tls"},
+		{"greeting", nat(always), nil, "blocked-back tcp-content-back-dropped", "tls"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			join(t, c.route, func(j *joined) {
