@@ -164,13 +164,8 @@ func (w Words) better(r probe.Reason, fa facts) Words {
 	case fa.port == 1701 && (r == probe.UDPContentDropped || r == probe.UDPContentBackDropped):
 		w.Do = "nothing for L2TP/IPsec; else use {web}"
 		w.Next = "Nothing, if yours is L2TP/IPsec, as in Windows, macOS and phones: there L2TP is hidden. Else: " + w.Next
-<<<<<<< HEAD
-	case fa.title == "SSTP":
-		w = w.over(sstpWords[r])
 	case r == probe.FullSizeDropped && fa.opening:
 		w = w.over(largeOpening)
-=======
->>>>>>> e9c0e57 (probe, report: what random octets on a TCP connection tell, and words for SSTP)
 	case fa.port == 500:
 		w = w.over(ikeAltered[r])
 	case r == probe.StateClash && fa.others:
