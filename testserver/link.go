@@ -339,10 +339,10 @@ func (l *link) saw(c wire.Carrier, s wire.Saw) {
 		return
 	}
 	s.Conversation = conversation
-	s.Arrived, s.Replied = cutBytes(s.Arrived, maxReported), cutBytes(s.Replied, maxReported)
-	if s.Replied.State == wire.Seen && !s.Began {
+	if s.Replied.State == wire.Seen && !s.Began { // while it is whole: a part of a nonce that is left over is not known for one
 		s.Replied.Bytes = l.session.Veil(s.Replied.Dst.Addr(), s.Replied.Bytes)
 	}
+	s.Arrived, s.Replied = cutBytes(s.Arrived, maxReported), cutBytes(s.Replied, maxReported)
 	l.queue(wire.Message{Saw: &s})
 }
 
