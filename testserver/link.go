@@ -366,14 +366,16 @@ func byeFor(err error) *wire.Bye {
 	return &wire.Bye{Reason: byeProtocol, Why: fmt.Sprintf("this is not a message: %.200v", err)}
 }
 
-// A bucket bounds a rate: linkRate a second, linkBurst at once.
+// A bucket bounds a rate: linkRate a second, linkBurst at once, or others.
 type bucket struct {
 	tokens float64
 	at     time.Time
 }
 
-func (b *bucket) take(now time.Time) bool {
-	b.tokens = min(linkBurst, b.tokens+linkRate*now.Sub(b.at).Seconds())
+func (b *bucket) take(now time.Time) bool { return b.takeOf(now, linkRate, linkBurst) }
+
+func (b *bucket) takeOf(now time.Time, rate, burst float64) bool {
+	b.tokens = min(burst, b.tokens+rate*now.Sub(b.at).Seconds())
 	b.at = now
 	if b.tokens < 1 {
 		return false

@@ -16,6 +16,8 @@ const (
 	wireGuardTunnels = 64 // a session; each handshake makes one, and the oldest goes
 	wireGuardStamps  = 2048
 	wireGuardRecent  = 32
+	wireGuardRate    = 5 // initiations a second that a peer's address may have read, whatever others send
+	wireGuardBurst   = 40
 )
 
 // WireGuard answers WireGuard on UDP port 51820: the handshake, and tunnelled IPv4 packets with UDP in them, whose payload starts with a tag,
@@ -37,16 +39,19 @@ type wireGuard struct {
 
 	mu      sync.Mutex
 	peers   map[[wire.WireGuardKeySize]byte]*wireGuardPeer
-	tunnels map[uint32]*wireGuardTunnel // by our index
-	load    bucket
+	of      map[*gate.Session]*wireGuardPeer // the same
+	tunnels map[uint32]*wireGuardTunnel      // by our index
+	load    bucket                           // of initiations from where no peer lives
 	recent  [wireGuardRecent]wireGuardRead
 	next    int
 }
 
 type wireGuardPeer struct {
 	session *gate.Session
+	key     [wire.WireGuardKeySize]byte
 	stamps  map[[12]byte]bool // of the initiations that were answered
 	made    []uint32          // tunnels, oldest first
+	load    bucket            // of initiations from the session's addresses
 }
 
 type wireGuardTunnel struct {
@@ -64,7 +69,7 @@ type wireGuardRead struct {
 func newWireGuard(own *ecdh.PrivateKey) *wireGuard {
 	return &wireGuard{
 		own: own, public: own.PublicKey().Bytes(),
-		peers: map[[wire.WireGuardKeySize]byte]*wireGuardPeer{}, tunnels: map[uint32]*wireGuardTunnel{},
+		peers: map[[wire.WireGuardKeySize]byte]*wireGuardPeer{}, of: map[*gate.Session]*wireGuardPeer{}, tunnels: map[uint32]*wireGuardTunnel{},
 		load: bucket{tokens: linkBurst},
 	}
 }
@@ -74,8 +79,8 @@ func (*wireGuard) Carriers() []wire.Carrier { return []wire.Carrier{wire.Carrier
 func (w *wireGuard) Listen(h *Host) {
 	w.h, h.wireGuard = h, w
 	h.UDP(wire.WireGuardPort, w.datagram, wire.CarrierWireGuard, wire.CarrierRandom)
-	h.NIC(wire.IPProtoUDP, wire.WireGuardPort, wire.CarrierWireGuard, func(b []byte) (wire.Token, bool) {
-		q, ok := w.question(b)
+	h.NICFrom(wire.IPProtoUDP, wire.WireGuardPort, wire.CarrierWireGuard, func(s wire.Sighting) (wire.Token, bool) {
+		q, ok := w.question(s)
 		return q.tag.Token, ok
 	})
 }
@@ -85,7 +90,7 @@ func (w *wireGuard) datagram(c sock.Conn, arrived wire.Sighting) {
 		return
 	}
 	w.h.Arrived(arrived, wire.CarrierWireGuard)
-	q, ok := w.question(arrived.Bytes)
+	q, ok := w.question(arrived)
 	if !ok {
 		w.h.Stray(wire.CarrierWireGuard, arrived)
 		return
@@ -102,19 +107,19 @@ type wireGuardQuestion struct {
 }
 
 // question reads a message. False: it is no peer's.
-func (w *wireGuard) question(b []byte) (wireGuardQuestion, bool) {
-	switch kind, err := wire.WireGuardKind(b); {
+func (w *wireGuard) question(arrived wire.Sighting) (wireGuardQuestion, bool) {
+	switch kind, err := wire.WireGuardKind(arrived.Bytes); {
 	case err != nil:
 	case kind == wire.WireGuardInitiation:
-		return w.initiation(b)
+		return w.initiation(arrived)
 	case kind == wire.WireGuardData:
-		return w.data(b)
+		return w.data(arrived.Bytes)
 	}
 	return wireGuardQuestion{}, false
 }
 
-func (w *wireGuard) initiation(b []byte) (q wireGuardQuestion, ok bool) {
-	o := w.read(b)
+func (w *wireGuard) initiation(arrived wire.Sighting) (q wireGuardQuestion, ok bool) {
+	o := w.read(arrived.Bytes, w.h.gate.SessionsFrom(arrived.Src.Addr()))
 	if o == nil {
 		return q, false
 	}
@@ -130,9 +135,9 @@ func (w *wireGuard) initiation(b []byte) (q wireGuardQuestion, ok bool) {
 	return q, true
 }
 
-// read reads an initiation, unless it comes from somebody without our key, or there are too many: each costs key exchanges. A real server
-// would ask for a cookie then; ours keeps silent, and the client tries again.
-func (w *wireGuard) read(b []byte) *wire.WireGuardOpened {
+// read reads an initiation from where some sessions live, unless it comes from somebody without our key, or there are too many: each costs key
+// exchanges. A real server would ask for a cookie then; ours keeps silent, and the client tries again.
+func (w *wireGuard) read(b []byte, from []*gate.Session) *wire.WireGuardOpened {
 	if !wire.WireGuardForUs(w.public, b) {
 		return nil
 	}
@@ -143,7 +148,7 @@ func (w *wireGuard) read(b []byte) *wire.WireGuardOpened {
 			return r.opened
 		}
 	}
-	if len(w.peers) == 0 || !w.load.take(time.Now()) {
+	if len(w.peers) == 0 || !w.afford(from, time.Now()) {
 		return nil
 	}
 	o, err := wire.ReadWireGuard(w.own, b)
@@ -155,11 +160,25 @@ func (w *wireGuard) read(b []byte) *wire.WireGuardOpened {
 	return o
 }
 
+// afford says whether one more initiation may be read. Everybody who ever had the connection string may know our key: what he sends from elsewhere
+// takes nothing from those that the peers' own addresses may have. The caller holds w.mu.
+func (w *wireGuard) afford(from []*gate.Session, now time.Time) bool {
+	for _, s := range from {
+		if p := w.of[s]; p != nil && p.load.takeOf(now, wireGuardRate, wireGuardBurst) {
+			return true
+		}
+	}
+	return w.load.take(now)
+}
+
 // open answers an initiation, once: whoever overheard one may not give it another index.
 func (w *wireGuard) open(s *gate.Session, p *wireGuardPeer, o *wire.WireGuardOpened) ([]byte, string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if p.stamps[o.Timestamp] || len(p.stamps) >= wireGuardStamps {
+	switch {
+	case w.of[s] != p: // it was dismissed meanwhile: nobody would take its tunnel away
+		return nil, gate.SilentToken
+	case p.stamps[o.Timestamp] || len(p.stamps) >= wireGuardStamps:
 		return nil, gate.SilentReplay
 	}
 	index := rand.Uint32()
@@ -220,7 +239,8 @@ func (w *wireGuard) enrol(s *gate.Session, key []byte) (own []byte, why string) 
 		return w.public, ""
 	}
 	w.forget(s) // a session has one
-	w.peers[k] = &wireGuardPeer{session: s, stamps: map[[12]byte]bool{}}
+	p := &wireGuardPeer{session: s, key: k, stamps: map[[12]byte]bool{}, load: bucket{tokens: wireGuardBurst}}
+	w.peers[k], w.of[s] = p, p
 	return w.public, ""
 }
 
@@ -232,12 +252,13 @@ func (w *wireGuard) dismiss(s *gate.Session) {
 }
 
 func (w *wireGuard) forget(s *gate.Session) {
-	for k, p := range w.peers {
-		if p.session == s {
-			for _, index := range p.made {
-				delete(w.tunnels, index)
-			}
-			delete(w.peers, k)
-		}
+	p := w.of[s]
+	if p == nil {
+		return
 	}
+	for _, index := range p.made {
+		delete(w.tunnels, index)
+	}
+	delete(w.peers, p.key)
+	delete(w.of, s)
 }

@@ -193,7 +193,7 @@ func TestWireGuardBounds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if in := g.read(o.Message); in != nil {
+		if in := g.read(o.Message, nil); in != nil {
 			read++
 			g.open(s, p, in)
 		}
@@ -204,7 +204,41 @@ func TestWireGuardBounds(t *testing.T) {
 	if len(g.tunnels) != wireGuardTunnels || len(p.made) != wireGuardTunnels {
 		t.Errorf("%d tunnels are kept, %d are known, want %d", len(g.tunnels), len(p.made), wireGuardTunnels)
 	}
-	if g.dismiss(s); len(g.tunnels)+len(g.peers) != 0 {
+	if g.dismiss(s); len(g.tunnels)+len(g.peers)+len(g.of) != 0 {
 		t.Errorf("%d tunnels and %d peers are left", len(g.tunnels), len(g.peers))
 	}
+}
+
+// An initiation that was read before its peer was dismissed, and is answered after, leaves nothing behind.
+func TestWireGuardDismissedMeanwhile(t *testing.T) {
+	g := newWireGuard(wire.NewWireGuardKey())
+	s, own := &gate.Session{}, wire.NewWireGuardKey()
+	g.enrol(s, own.PublicKey().Bytes())
+	p := g.of[s]
+	o, err := wire.OpenWireGuard(own, g.public, 1, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := g.read(o.Message, nil)
+	g.dismiss(s)
+	for _, again := range []bool{false, true} {
+		if again {
+			g.enrol(s, own.PublicKey().Bytes())
+		}
+		if _, silent := g.open(s, p, in); silent != gate.SilentToken || len(g.tunnels) != 0 {
+			t.Errorf("got %q, and %d tunnels that nobody will take away", silent, len(g.tunnels))
+		}
+	}
+}
+
+// Who knows the server's key and sends initiations without end, from wherever, keeps no peer out.
+func TestWireGuardFlood(t *testing.T) {
+	inWorld(t, withWireGuard, func(w *world) {
+		c := w.wireGuard()
+		flood := w.udp(w.other, otherAddr)
+		for range 3 * linkBurst {
+			c.emit(flood, c.to, c.opening(wire.NewWireGuardKey(), c.server, time.Now()).Message)
+		}
+		c.tunnel()
+	})
 }
