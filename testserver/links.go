@@ -117,6 +117,7 @@ func (d *desk) declare(w wire.Declare) (reason, why string) {
 	case len(d.open) >= maxConversations:
 		return byeBusy, "this session has 16 conversations open"
 	}
+	w.Key = nil // of any length, and for the responder that wants it alone
 	d.open = append(d.open, w)
 	return "", ""
 }

@@ -242,3 +242,19 @@ func TestWireGuardFlood(t *testing.T) {
 		c.tunnel()
 	})
 }
+
+// A key of 20,000 octets is not kept for as long as its conversation is open, whatever that is about.
+func TestWireGuardLongKey(t *testing.T) {
+	inWorld(t, withWireGuard, func(w *world) {
+		c := w.open(w.laptop)
+		c.send(wire.Message{Declare: &wire.Declare{Conversation: "talk", Carriers: []wire.Carrier{wire.CarrierGRE}, Key: make([]byte, 20_000)}})
+		if m := c.recv(); m.Ready == nil || m.Ready.Refused != "" {
+			t.Fatalf("got %+v, want Ready", m)
+		}
+		for _, o := range w.srv.host.links.all()[0].desk.open {
+			if len(o.Key) > 0 {
+				t.Errorf("%d octets of a key are kept", len(o.Key))
+			}
+		}
+	})
+}
