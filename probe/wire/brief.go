@@ -38,17 +38,20 @@ func (m *Mint) ReadBrief(d Direction, c Carrier, b Brief) (exchange uint32, ok b
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := binary.BigEndian.Uint16(b[briefProof:]) ^ m.mask(d, c, b)
-	var want Brief
-	m.brief(&want, d, c, n)
-	return uint32(n), hmac.Equal(want[:], b[:])
+	return uint32(n), hmac.Equal(m.proof(d, c, n), b[:briefProof]) // with the same proof the mask is the same
 }
 
 // brief makes one. The caller holds m.mu.
 func (m *Mint) brief(b *Brief, d Direction, c Carrier, exchange uint16) {
+	copy(b[:], m.proof(d, c, exchange))
+	binary.BigEndian.PutUint16(b[briefProof:], exchange^m.mask(d, c, *b))
+}
+
+// proof is valid until the next HMAC.
+func (m *Mint) proof(d Direction, c Carrier, exchange uint16) []byte {
 	in := append(m.buf[:0], 'b', byte(d))
 	in = binary.BigEndian.AppendUint16(in, exchange)
-	copy(b[:briefProof], m.keyed(append(in, c...)))
-	binary.BigEndian.PutUint16(b[briefProof:], exchange^m.mask(d, c, *b))
+	return m.keyed(append(in, c...))[:briefProof]
 }
 
 func (m *Mint) mask(d Direction, c Carrier, b Brief) uint16 {
