@@ -34,6 +34,7 @@ type Host struct {
 	log         *slog.Logger
 	now         func() time.Time
 	links       *links
+	held        *limiter // connections of sessions, but for their links
 	ikePeers    ikePeers
 	wireGuard   *wireGuard // nil if nobody answers it
 	runs        runs
@@ -96,7 +97,14 @@ func (h *Host) SYNs(port uint16, handle func(wire.Sighting), carrier wire.Carrie
 	}
 }
 
-// turnAway closes the connection of a stranger whose place another takes.
+// How many connections all sessions may hold, and those of one address (one /64 in IPv6): a connection string in the wrong hands must leave file
+// descriptors and memory for the links of others. A run holds one or two at a time.
+const (
+	heldTotal = 512
+	heldEach  = 64
+)
+
+// turnAway closes the connection of somebody whose place another takes.
 func (h *Host) turnAway(c net.Conn) func() {
 	return func() {
 		h.count.refused.Add(1)

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// A limiter bounds how many strangers' connections wait at once, in all and for one address (one /64 in IPv6). Where there is no
-// place left, whoever has waited longest must go: a client is through after a few round trips, and who waits longer may be there
+// A limiter bounds how many connections there are of a kind at once, strangers' above all, in all and for one address (one /64 in IPv6). Where
+// there is no place left, whoever has waited longest must go: a client is through after a few round trips, and who waits longer may be there
 // only to keep the others out.
 type limiter struct {
 	total, each int

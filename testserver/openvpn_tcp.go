@@ -70,6 +70,7 @@ func (p *openVPNTCP) connection(conn net.Conn) {
 	}
 	release()
 	defer p.let(c.session)
+	defer p.h.held.enter(c.client.Addr(), p.h.turnAway(conn))()
 	done := p.h.Ends(c.session)
 	if done == nil {
 		return

@@ -92,6 +92,7 @@ func (p *pptp) connection(conn net.Conn) {
 	release()
 	defer p.let(c.session)
 	defer c.end()
+	defer p.h.held.enter(c.client.Addr(), p.h.turnAway(conn))()
 	if done := p.h.Ends(c.session); done != nil {
 		defer context.AfterFunc(done, func() { conn.Close() })()
 		for c.next() {

@@ -99,6 +99,7 @@ func New(cfg Config) *Server {
 		log:         cfg.Log,
 		now:         cfg.Now,
 		links:       &links{by: make(map[*gate.Session]*link)},
+		held:        newLimiter(heldTotal, heldEach),
 		controlPort: cfg.ControlPort,
 		pptpPort:    cfg.PPTPPort,
 		webPort:     webPort(cfg.LinkPorts),

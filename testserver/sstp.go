@@ -108,6 +108,7 @@ func (c *sstpConn) hold() {
 		return
 	}
 	p := c.p
+	defer p.h.held.enter(c.client.Addr(), p.h.turnAway(c.conn.NetConn()))()
 	p.mu.Lock()
 	earlier := p.held[c.session]
 	p.held[c.session] = c
