@@ -19,9 +19,19 @@ const (
 	fullOctets = 1420
 )
 
-// fullStage is the stage of full size: like the protocol's last one, which it follows.
-func fullStage(info Info) Stage {
-	s := info.Stages[len(info.Stages)-1]
+// carrying is the stage whose packets are asked in full size: the last one, unless another says that it is.
+func carrying(stages []Stage) Stage {
+	for _, s := range slices.Backward(stages) {
+		if s.Full {
+			return s
+		}
+	}
+	return stages[len(stages)-1]
+}
+
+// fullStage is the stage of full size: like the one that it follows.
+func fullStage(stages []Stage) Stage {
+	s := carrying(stages)
 	s.ID, s.Title, s.Rounds, s.Span, s.Note = stageFull, "packets of full size", fullRounds, 0, false
 	return s
 }
@@ -36,7 +46,7 @@ func stagesOf(info Info, o Observation) []Stage {
 			slices.ContainsFunc(info.Stages, func(other Stage) bool { return other.Instead == s.ID && asked(other.ID) })
 	})
 	if len(info.Stages) > 0 && asked(stageFull) {
-		return append(stages, fullStage(info))
+		return append(stages, fullStage(stages))
 	}
 	return stages
 }
@@ -84,12 +94,12 @@ func (c *Conversation) deep(law scale) int {
 // fullSize asks for packets of full size once the small ones have passed. Those that the laptop itself does not send, because it knows of a
 // smaller path, are no tries: that is what path MTU discovery is for.
 func (c *Conversation) fullSize(ctx context.Context, part string, flow int, ask func(ctx context.Context) Exchange) {
-	last := c.info.Stages[len(c.info.Stages)-1]
-	s := c.scale(part, last)
+	stages := stagesOf(c.info, c.snapshot())
+	s := c.scale(part, carrying(stages))
 	if !c.path.deep || !s.part.Deciding || c.slowed(part) || s.weigh().verdict != Passed {
 		return
 	}
-	c.talk(ctx, part, fullStage(c.info), flow, ask)
+	c.talk(ctx, part, fullStage(stages), flow, ask)
 }
 
 // padded is an echo whose packet has the full size, with overhead octets around its Data.

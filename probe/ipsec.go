@@ -57,6 +57,7 @@ func (p wholeIPsec) Info() Info {
 	const span = time.Second
 	data, plain := natt(wholeData, "data in UDP on port 4500", 12), Stage{ID: wholeDataESP, Title: "data in plain ESP", Carrier: wire.CarrierESP, Rounds: 12, Instead: wholeData}
 	data.Span, plain.Span = span, span
+	data.Full, plain.Full = true, true
 	info := Info{
 		Parts: []Part{
 			{ID: wholeStock, Title: "from ports 500 and 4500, as clients send it", Deciding: true},
@@ -226,7 +227,8 @@ func (t *wholeTalk) hold(ctx context.Context) Stage {
 		})
 	}
 	t.tunnel()
-	t.c.talk(ctx, t.part, data, t.flow, func(ctx context.Context) Exchange { return t.say(ctx, data.ID) })
+	t.c.talk(ctx, t.part, data, t.flow, func(ctx context.Context) Exchange { return t.say(ctx, data.ID, t.esp.packet) })
+	t.c.fullSize(ctx, t.part, t.flow, func(ctx context.Context) Exchange { return t.say(ctx, stageFull, t.esp.full) })
 	switch t.c.weigh(t.part, data).verdict {
 	case BlockedOut, BlockedBack:
 		if t.ip == nil && t.bare && t.part == wholeStock {
@@ -335,16 +337,16 @@ func (t *wholeTalk) tunnel() {
 }
 
 // say sends the tunnel's next packet. A system that cannot leave the checksum out sends it with one: NAT-T's own conversation tells of that.
-func (t *wholeTalk) say(ctx context.Context, stage string) Exchange {
+func (t *wholeTalk) say(ctx context.Context, stage string, packet func(wire.Tag) []byte) Exchange {
 	f, bare := t.natt, t.bare
 	if t.ip != nil {
 		f, bare = t.ip, false
 	}
-	e := f.Ask(ctx, Question{Part: t.part, Stage: stage, Flow: t.flow, DF: true, NoChecksum: bare, Payload: t.esp.packet})
+	e := f.Ask(ctx, Question{Part: t.part, Stage: stage, Flow: t.flow, DF: true, NoChecksum: bare, Payload: packet})
 	if e.SendReason == string(OSRefuses) && bare {
 		t.bare = false
 		t.tunnel()
-		return t.say(ctx, stage)
+		return t.say(ctx, stage, t.esp.packet)
 	}
 	if e.Returned.State == wire.Seen {
 		t.esp.answered++
@@ -357,7 +359,7 @@ func (t *wholeTalk) summed(ctx context.Context, like Stage) {
 	like.ID, like.Rounds, like.Span = wholeSummed, wholeFew, 0
 	t.bare = false
 	t.tunnel()
-	t.c.talk(ctx, t.part, like, t.flow, func(ctx context.Context) Exchange { return t.say(ctx, wholeSummed) })
+	t.c.talk(ctx, t.part, like, t.flow, func(ctx context.Context) Exchange { return t.say(ctx, wholeSummed, t.esp.packet) })
 }
 
 // step implements stepper: who is who, on whichever port, is a step as well.

@@ -5,7 +5,7 @@ import "vpncheck/probe/wire"
 // Changes implements Probe: all of it is sealed.
 func (wholeIPsec) Changes(_ Observation, e Exchange) []Change {
 	switch e.Stage {
-	case wholeData, wholeDataESP, wholeSummed:
+	case wholeData, wholeDataESP, wholeSummed, stageFull:
 		return sealed(e, espField)
 	case wholeInit, wholeAuthIKE, wholeBigIKE:
 		return sealed(e, ikeField)

@@ -165,6 +165,8 @@ type Stage struct {
 	Note bool `json:"note,omitempty"`
 	// Instead names a stage that this one takes the place of, once it was asked: the same step, where the way calls for another form of it.
 	Instead string `json:"instead,omitempty"`
+	// Full says that what the stage carries is asked in full size with --deep, where that is not the last one.
+	Full bool `json:"full,omitempty"`
 }
 
 // of says whether a part has the stage.

@@ -32,7 +32,7 @@ func TestWholeBeatsItsParts(t *testing.T) {
 		{"content", []probe.Finding{passed("ike"), passed("natt"), portDropped("ikev2", probe.UDPContentDropped, 4500), passed("l2tp-ipsec"), passed("l2tp"), gre},
 			"IKEv2 does not: something looks into packets to UDP port 4500 and drops these.", "fail here", false},
 		{"size", []probe.Finding{passed("ike"), passed("natt"), large, passed("l2tp-ipsec"), passed("l2tp"), gre},
-			"IKEv2 does not: large packets, as those with certificates are, are dropped on the way.", "fail here", false},
+			"IKEv2 does not: large packets (those with certificates) are dropped on the way.", "fail here", false},
 		{"main-mode", []probe.Finding{passed("ike"), passed("natt"), passed("ikev2"), portDropped("l2tp-ipsec", probe.UDPContentDropped, 4500), passed("l2tp"), gre},
 			"L2TP/IPsec does not: something looks into packets to UDP port 4500 and drops these.", "fail here", true},
 		{"whole-passes", []probe.Finding{passed("ike"), portDropped("natt", probe.UDPPortDropped, 4500), passed("ikev2"), passed("l2tp-ipsec"), passed("l2tp"), gre},
@@ -73,5 +73,15 @@ func TestWholeIsImportant(t *testing.T) {
 		if r.Diagnosis == nil || r.Diagnosis.Protocol != id {
 			t.Errorf("diagnosed: %+v, want %s", r.Diagnosis, id)
 		}
+	}
+}
+
+// The words of a loss of large packets at the opening are as well made as the catalogue.
+func TestWordsOfLargeOpening(t *testing.T) {
+	if n := len(largeOpening.Short); n > 62 {
+		t.Errorf("%q has %d octets", largeOpening.Short, n)
+	}
+	if n := len("What to do: " + largeOpening.Do + "."); n > 85 {
+		t.Errorf("%q has %d octets", largeOpening.Do, n)
 	}
 }

@@ -33,7 +33,7 @@ var ipsecWords = map[probe.Reason]Words{
 		Do: "nothing: a real VPN begins with IKE",
 	},
 	probe.IKEFragmentsDropped: {
-		Short: "large packets that are cut into fragments do not get through",
+		Short: "fragments are dropped, which only old VPN programs need",
 		Sentence: "Messages of IKE that are larger than one packet do not get through{tries}, though small ones do: a device on the way drops the " +
 			"fragments. A VPN with certificates then never connects, unless its client and server cut such messages themselves (IKE fragmentation, " +
 			"RFC 7383), as today's do.",
@@ -58,10 +58,10 @@ var ipsecWords = map[probe.Reason]Words{
 
 // largeOpening are better words for a loss of large packets where those are what an IPsec VPN shows its certificates in.
 var largeOpening = Words{
-	Short: "large packets, as those with certificates are, are dropped on the way",
+	Short: "large packets (those with certificates) are dropped on the way",
 	Sentence: "{title} begins well, and its packets with certificates, which are large, vanish without a word{tries}, while small ones to the same port " +
 		"pass. A VPN then never connects.",
-	Do: "have the VPN's server and client send smaller packets, or look in your router for what drops large ones",
+	Do: "ask for smaller IKE fragments at the VPN's server, or use another VPN",
 	Next: "If your router has an option that blocks large or fragmented packets, switch it off. Else ask whoever runs your VPN for a smaller fragment size of " +
 		"IKE (strongSwan calls it fragment_size; 576 will do), or for a log-in without certificates. If that does not help, ask the internet provider.",
 }

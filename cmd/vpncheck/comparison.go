@@ -30,6 +30,12 @@ func compared(r netlab.Router, p report.Protocol) comparison {
 	if e, ok := r.Expect[p.ID]; ok {
 		c.expected = words(e.Verdict, e.Reason)
 	}
+	for _, part := range p.Parts {
+		if e, ok := r.Parts[p.ID+"/"+part.ID]; ok {
+			c.said += fmt.Sprintf(" (%s: %s)", part.ID, words(string(part.Verdict), string(part.Reason)))
+			c.expected += fmt.Sprintf(" (%s: %s)", part.ID, words(e.Verdict, e.Reason))
+		}
+	}
 	c.did, c.named = r.Culprit(p.ID)
 	if p.Diagnosis != nil {
 		c.blamed = string(p.Diagnosis.Culprit)

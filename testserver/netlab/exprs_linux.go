@@ -87,6 +87,14 @@ func after(n uint64) []expr.Any {
 		&expr.Cmp{Op: expr.CmpOpGt, Register: 1, Data: binary.BigEndian.AppendUint64(nil, n)}}
 }
 
+// fragment matches all of IPv4's: more are to come, or it is not the first (RFC 791).
+func fragment() []expr.Any {
+	load := &expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: 6, Len: 2}
+	return slices.Concat(v4(), []expr.Any{load,
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 2, Mask: []byte{0x3f, 0xff}, Xor: make([]byte, 2)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 2)}})
+}
+
 // above matches IP packets that are longer than n octets.
 func above(n uint16) []expr.Any {
 	return []expr.Any{

@@ -220,6 +220,11 @@ func TestNames(t *testing.T) {
 				t.Errorf("%s, %s: %q must be named?", r.Name, id, named)
 			}
 		}
+		for id := range r.Parts {
+			if protocol, part, _ := strings.Cut(id, "/"); r.Expect[protocol].Verdict == "" || part == "" {
+				t.Errorf("%s expects something of %q", r.Name, id)
+			}
+		}
 		for id, e := range r.Expect {
 			if did, named := r.Culprit(id); e.Verdict != "passed" && named == "" && e.Verdict != "untested" && e.Verdict != "inconclusive" {
 				t.Errorf("%s, %s: %s, and nobody did it (%s)", r.Name, id, e.Verdict, did)

@@ -240,3 +240,29 @@ func TestNarrow(t *testing.T) {
 		}
 	}
 }
+
+// What IP cuts crosses a good router whole, and is dropped where the router says so, that way alone (F07).
+func TestFragments(t *testing.T) {
+	needLab(t)
+	t.Parallel()
+	for name, want := range map[string][2]bool{"linux": {true, true}, "fragments-out": {false, true}, "fragments-back": {true, false}} {
+		l := build(t, name)
+		p := udpPair(t, l, 4500, 4500, l.Addr(Server))
+		arrives := func(to *net.UDPConn, size int, want bool) (from netip.AddrPort) {
+			to.SetReadDeadline(time.Now().Add(silence))
+			n, from, err := to.ReadFromUDPAddrPort(make([]byte, 4000))
+			if got := err == nil && n == size; got != want {
+				t.Errorf("%s: %d octets at %v: arrived: %t, want %t", name, size, to.LocalAddr(), got, want)
+			}
+			return from
+		}
+		p.c.Write(make([]byte, 100))
+		client := arrives(p.s, 100, true)
+		p.c.Write(make([]byte, 2000))
+		arrives(p.s, 2000, want[0])
+		for size, want := range map[int]bool{100: true, 2000: want[1]} {
+			p.s.WriteToUDPAddrPort(make([]byte, size), client)
+			arrives(p.c, size, want)
+		}
+	}
+}

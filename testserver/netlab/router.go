@@ -39,6 +39,7 @@ type Router struct {
 	Impostor  Impostor          // who answers what is redirected to the home router
 	Neighbour bool              // a neighbour outside proves the server first
 	Expect    map[string]Expect // by protocol
+	Parts     map[string]Expect // of forms that decide nothing, as "ikev2/ip-fragments": what must be said of them
 	Deep      map[string]Expect // what more rounds and packets of full size find instead
 	// VPNs is what vpncheck's table must say of each kind of VPN: "works", "works-but", "no" or "unknown"; and at Best, which it must
 	// recommend. DeepVPNs is what it says instead after more rounds and packets of full size.
@@ -118,6 +119,7 @@ type Rule struct {
 	OpenVPN bool     // only what opens OpenVPN to port 1194 of the server's, over UDP or TCP: a first octet of 0x38
 	// WireGuard says only UDP of any port that reads as the first message of WireGuard: 148 octets, of which the first four are 1, 0, 0, 0.
 	WireGuard bool
+	Fragment  bool   // only fragments of IP packets, as they come: they must be dropped early
 	Above     uint16 // only IP packets longer than this, in octets
 	After     uint64 // only packets of a flow that has had more than After packets, both directions counted; 0 is every packet
 	Over      Pace   // only what comes faster than this; the zero Pace is every packet

@@ -46,10 +46,28 @@ func lines() []Router {
 		{Name: "narrow", Says: "The router drops what is longer than 1,300 octets, TCP aside, and does not say so.", // F08
 			Home: with(helper, Rule{Way: Out, Proto: udp, Above: 1300}, Rule{Way: Out, Proto: esp, Above: 1300}, Rule{Way: Out, Proto: gre, Above: 1300}),
 			Did:  "router", Named: unnamed(), Neighbour: true, Expect: good,
-			Deep: expect{"pptp": hangs, "gre": hangs, "esp": hangs, "natt": hangs, "l2tp": hangs, "openvpn-udp": hangs, "wireguard": hangs},
+			Deep: expect{"pptp": hangs, "gre": hangs, "esp": hangs, "natt": hangs, "l2tp": hangs, "ikev2": hangs, "l2tp-ipsec": hangs,
+				"openvpn-udp": hangs, "wireguard": hangs},
 			DeepVPNs: vpns{"pptp": "no", "l2tp": "no", "l2tp-ipsec": "no", "ipsec-esp": "no", "ikev2": "no", "openvpn-udp": "no",
 				"wireguard": "no", Best: "openvpn-tcp"},
 			VPNs: goodVPNs},
+
+		{Name: "narrower", Says: "The router drops UDP that is longer than 1,250 octets, and does not say so.", // F08, T13
+			Home: with(helper, Rule{Way: Out, Proto: udp, Above: 1250}),
+			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"ikev2": hangs}),
+			VPNs: butVPNs(vpns{"ikev2": "no", Best: "wireguard"})},
+
+		{Name: "fragments-out", Says: "The router drops the fragments of what IP has cut, on their way out.", // F07
+			Home: with(helper, Rule{Do: DropEarly, Way: Out, Fragment: true}),
+			Did:  "router", Neighbour: true, Expect: good,
+			Parts: map[string]Expect{"ikev2/ip-fragments": {"blocked-out", "ike-fragments-dropped"}},
+			VPNs:  goodVPNs},
+
+		{Name: "fragments-back", Says: "The router drops the fragments of what IP has cut, on their way in.", // F07
+			Home: with(helper, Rule{Do: DropEarly, Way: In, Fragment: true}),
+			Did:  "router", Neighbour: true, Expect: good,
+			Parts: map[string]Expect{"ikev2/ip-fragments": {"blocked-back", "ike-fragments-dropped"}},
+			VPNs:  goodVPNs},
 
 		{Name: "reorders", Says: "A good router on a line on which one packet in four is overtaken by those after it.",
 			Home: helper, Bump: line{takes: 10 * time.Millisecond, holds: 0.25}.bump(), NeedsTUN: true,

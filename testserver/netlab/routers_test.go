@@ -136,7 +136,11 @@ func TestRouters(t *testing.T) {
 		"limiter":   good, // one at once passes, see TestLimiter
 		"udp-flood": good,
 		"narrow":    good, // of small packets, see TestNarrow
+		"narrower":  good,
 		"reorders":  good,
+
+		"fragments-out":  good, // of whole packets, see TestFragments
+		"fragments-back": good,
 
 		"portal": {TCP: "another", V0: "none", UDP: "none", IPsec: "none none none none none", L2TP: "none", Sources: src("", "", "", "")},
 	}

@@ -119,6 +119,7 @@ var hooks = map[string]struct {
 	hook     *nftables.ChainHook
 	priority nftables.ChainPriority
 }{
+	"raw":     {nftables.ChainTypeFilter, nftables.ChainHookPrerouting, -450}, // before fragments are put together for it
 	"early":   {nftables.ChainTypeFilter, nftables.ChainHookPrerouting, -300}, // before connection tracking
 	"helper":  {nftables.ChainTypeFilter, nftables.ChainHookPrerouting, 0},    // after it
 	"forward": {nftables.ChainTypeFilter, nftables.ChainHookForward, 0},
@@ -158,7 +159,7 @@ func (rs *ruleset) add(r Rule) {
 	}
 	for _, way := range ways {
 		for _, match := range r.matches(way) {
-			rs.act(r.Do, match)
+			rs.act(r, match)
 		}
 	}
 }
@@ -175,6 +176,7 @@ func (r Rule) matches(way []expr.Any) (out [][]expr.Any) {
 		{len(r.Other) > 0, otherPorts(r.Other)},
 		{r.Bare, slices.Concat(proto(udp), bare())},
 		{r.WireGuard, initiation()},
+		{r.Fragment, fragment()},
 		{r.Above != 0, above(r.Above)},
 		{r.New, state(expr.CtStateBitNEW)},
 		{r.After != 0, after(r.After)},
@@ -227,11 +229,15 @@ func (rs *ruleset) stop(chain string, do Action, match []expr.Any) {
 	rs.rule(chain, match, verdict(expr.VerdictDrop))
 }
 
-func (rs *ruleset) act(do Action, match []expr.Any) {
-	switch do {
+func (rs *ruleset) act(r Rule, match []expr.Any) {
+	switch do := r.Do; do {
 	case Drop, NoProtocol, NoPort, Prohibited:
 		rs.stop("forward", do, match)
 	case DropEarly:
+		if r.Fragment {
+			rs.rule("raw", match, verdict(expr.VerdictDrop))
+			return
+		}
 		rs.rule("early", match, verdict(expr.VerdictDrop))
 	case Reset:
 		rs.rule("forward", match, []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}})
