@@ -120,7 +120,7 @@ func TestWaysRound(t *testing.T) {
 		beside []probe.Finding
 		want   string
 	}{
-		{"udp-filtered", portDropped("ike", probe.UDPFiltered, 500), nil, "needs no UDP, such as OpenVPN over TCP or SSTP (not tested here), best on TCP port 443"},
+		{"udp-filtered", portDropped("ike", probe.UDPFiltered, 500), nil, "needs no UDP, best one on TCP port 443, such as OpenVPN over TCP or SSTP (not tested here), or"},
 		{"udp-filtered-sstp", portDropped("ike", probe.UDPFiltered, 500), []probe.Finding{sstp(probe.Passed, "")}, "such as SSTP (it works here)"},
 		{"dpi", portDropped("ike", probe.UDPContentDropped, 500), nil, "such as SSTP or OpenVPN over TCP port 443, or ask"},
 		{"dpi-sstp", portDropped("ike", probe.UDPContentDropped, 500), []probe.Finding{sstp(probe.Passed, "")}, "such as SSTP (it works here), or ask"},

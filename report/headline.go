@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -10,6 +11,25 @@ import (
 
 // told is how many reasons a headline tells: seven protocols would else fill the screen.
 const told = 3
+
+// listed is how many that work are named: the table of VPNs stands above, and what fails is what matters.
+const listed = 6
+
+// allWell is where to look if passthrough is not the matter (F55, F58).
+const allWell = "If your VPN still fails, this network is not the matter: check its server's name (does it lead to the right address, IPv4 or IPv6?), the user " +
+	"name, the password or certificate, and whether the server is up."
+
+// countOf says how many of all protocols these are.
+func countOf(n int, sorted map[outcome][]Protocol) string {
+	all := 0
+	for _, ps := range sorted {
+		all += len(ps)
+	}
+	if n == all {
+		return fmt.Sprintf("All %d protocols", all)
+	}
+	return fmt.Sprintf("%d of %d protocols", n, all)
+}
 
 // importance orders what fails by how many VPNs need it: IPsec begins with IKE and ends, behind a NAT, in NAT-T. Where both pass and an IPsec VPN
 // as a whole does not, that comes next.
@@ -21,11 +41,15 @@ func headline(sorted map[outcome][]Protocol, s setting) (text, advice string) {
 	well, slow := slowly(sorted[works])
 	full, stands := standIns(well)
 	if ok := titles(full); len(ok) > 0 {
-		text = verb(ok, " works.", " work.")
+		text = verb(ok, " works", " work")
+		if len(ok) > listed {
+			text = countOf(len(ok), sorted) + " work"
+		}
 		does = " does not: "
 		if len(sorted[fails])+len(sorted[undecided])+len(stands)+len(slow) == 0 {
-			text = verb(ok, " works", " work") + s.through() + "."
+			text += s.through()
 		}
+		text += "."
 	}
 	limits := groups(slow, s)
 	for _, g := range limits {
@@ -59,7 +83,7 @@ func headline(sorted map[outcome][]Protocol, s setting) (text, advice string) {
 	case len(sorted[works]) == 0 && len(sorted[expected]) > 0:
 		return text, "Nothing: hardly any VPN uses AH, and one that does can use ESP with NAT-T instead."
 	}
-	return text, cmp.Or(lineAdvice(s.circumstances.Control), "If your VPN still fails, look at its server, password and settings.")
+	return text, cmp.Or(lineAdvice(s.circumstances.Control), allWell)
 }
 
 // slowly parts what works well from what works only at a slow pace.

@@ -197,6 +197,6 @@ var networkWords = map[probe.Reason]Words{
 		Sentence: "No UDP packet gets to the server and back, whatever its purpose, while a TLS connection does. This network filters UDP as a " +
 			"whole; it is not aimed at one VPN.",
 		Do:   "use a VPN that needs no UDP, such as {overtcp}",
-		Next: "Use a VPN that needs no UDP, such as {noudp}, best on TCP port 443, or another network. In a company or a hotel, ask those who run the network.",
+		Next: "Use a VPN that needs no UDP, best one on TCP port 443, such as {noudp}, or another network. In a company or a hotel, ask those who run the network.",
 	},
 }

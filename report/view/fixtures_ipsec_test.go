@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -13,18 +14,20 @@ import (
 
 // An ipsec world has five more protocols, each of one stage and short conversations.
 type ipsec struct {
-	drop  []string // protocols that do not get out
-	bare  bool     // UDP without a checksum does not get out
-	held  string   // the protocol whose own port another device holds
-	clash []string // protocols whose place at the first address another device holds
-	noLow bool     // ports below 1024 cannot be opened
-	moved uint16   // the NAT's outside port instead of the laptop's own; 0 keeps it
+	drop   []string // protocols that do not get out
+	bare   bool     // UDP without a checksum does not get out
+	held   string   // the protocol whose own port another device holds
+	clash  []string // protocols whose place at the first address another device holds
+	noLow  bool     // ports below 1024 cannot be opened
+	modern bool     // six more
+	moved  uint16   // the NAT's outside port instead of the laptop's own; 0 keeps it
 }
 
 // toy is a probe of one stage that every change of the payload kills.
 type toy struct {
 	info  probe.Info
 	proto uint8
+	tcp   uint16 // the server's port, of TCP
 }
 
 func (t toy) Info() probe.Info { return t.info }
@@ -55,6 +58,8 @@ func (t toy) Reason(o probe.Observation, _ probe.Stage, v probe.Verdict, _ probe
 		return probe.ESPOutDropped, nil
 	case t.info.ID == "ah" && v == probe.BlockedOut:
 		return probe.AHOutDropped, nil
+	case t.tcp != 0 && v == probe.BlockedOut:
+		return probe.TCPPortDropped, []probe.Evidence{{Reason: probe.EvPort, Args: map[string]any{"port": t.tcp, "over": "tcp"}}}
 	}
 	return "", nil
 }
@@ -81,7 +86,7 @@ func portless(id, title string, proto uint8, carrier wire.Carrier) toy {
 
 func made(id, title string, proto uint8, stage probe.Stage, parts []probe.Part) toy {
 	parts[0].Deciding = true
-	return toy{probe.Info{ID: id, Title: title, Parts: parts, Stages: []probe.Stage{stage}, Carriers: []wire.Carrier{stage.Carrier}}, proto}
+	return toy{probe.Info{ID: id, Title: title, Parts: parts, Stages: []probe.Stage{stage}, Carriers: []wire.Carrier{stage.Carrier}}, proto, 0}
 }
 
 // observe holds a toy's conversation in the world.
@@ -134,9 +139,9 @@ func (w world) talk(t toy, part probe.Part, n int) (out []probe.Exchange) {
 
 // packet is a question or an answer, as one end sees it.
 func (w world) packet(t toy, part probe.Part, far, question bool, at time.Duration) wire.Sighting {
-	port := t.info.Stages[0].Port
+	port := cmp.Or(t.info.Stages[0].Port, t.tcp)
 	own, sum, ttl := port, uint16(0x2b1d), uint8(64)
-	if part.ID == "other" {
+	if part.ID == "other" || t.tcp != 0 {
 		own = 40217
 	}
 	here, there := netip.AddrPortFrom(laptop, own), netip.AddrPortFrom(server, port)
@@ -161,6 +166,9 @@ func (w world) packet(t toy, part probe.Part, far, question bool, at time.Durati
 	}
 	if t.proto == wire.IPProtoUDP {
 		s.Where, s.Checksum = "udp", &sum
+	}
+	if t.tcp != 0 {
+		s.Where, s.TTL = "tcp", nil
 	}
 	return s
 }

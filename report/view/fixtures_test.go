@@ -2,6 +2,7 @@ package view
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"vpncheck/probe"
@@ -47,7 +48,11 @@ func fixture(w world) report.Report {
 	r.Observations = []probe.Observation{pptp, gre}
 	probes := []probe.Probe{probe.PPTP{}, probe.GRE{}}
 	if w.ipsec != nil {
-		for _, t := range toys {
+		all := toys
+		if w.ipsec.modern {
+			all = slices.Concat(toys, modern)
+		}
+		for _, t := range all {
 			probes, r.Observations = append(probes, t), append(r.Observations, w.observe(t))
 		}
 	}
@@ -67,7 +72,8 @@ func (w world) circumstances() probe.Circumstances {
 	}
 	carriers := []wire.Carrier{wire.CarrierPPTP, wire.CarrierGRE, wire.CarrierGREv1}
 	if w.ipsec != nil {
-		carriers = append(carriers, wire.CarrierIKE, wire.CarrierNATT, wire.CarrierESP, wire.CarrierAH, wire.CarrierL2TP)
+		carriers = append(carriers, wire.CarrierIKE, wire.CarrierNATT, wire.CarrierESP, wire.CarrierAH, wire.CarrierL2TP,
+			wire.CarrierSSTP, wire.CarrierOpenVPNUDP, wire.CarrierOpenVPNTCP, wire.CarrierWireGuard)
 	}
 	for _, id := range carriers {
 		s := wire.CarrierState{Carrier: id, Ready: true, SYNs: id == wire.CarrierPPTP}

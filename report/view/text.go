@@ -40,16 +40,23 @@ func Text(w io.Writer, r report.Report, o Options) error {
 	if nothing(r) {
 		p.notTried(r)
 	} else {
-		for i, x := range shown(r, o) {
+		full, folded := fold(shown(r, o), o)
+		for i, s := range stories(full, o) {
+			x := s.Protocol
 			if i > 0 || !alone(r) {
 				p.blank()
 			}
 			p.protocol(x, r, o)
+			p.likewise(s.same)
 			if o.Verbose {
 				p.because(x)
 				p.evidence(x)
 				p.exchanges(r, x)
 			}
+		}
+		if len(folded) > 0 {
+			p.blank()
+			p.folded(folded)
 		}
 		if !o.Verbose {
 			p.beside(r)
@@ -149,8 +156,7 @@ func (p *page) why(x report.Protocol, o Options) {
 		case report.EndsRun(x.Reason) && x.Verdict == probe.Untested:
 			p.para(2, 2, "", "It was not tried any more, for the same reason as "+e.Name()+".")
 			return
-		case report.EndsRun(x.Reason),
-			e.Verdict == x.Verdict && (e.Sentence == x.Sentence || x.Verdict == probe.Untested && len(x.Observation.Exchanges) == 0):
+		case sameReason(e, x):
 			p.para(2, 2, "", "For the same reason as "+e.Name()+".")
 			return
 		}
@@ -170,12 +176,16 @@ func (p *page) why(x report.Protocol, o Options) {
 	}
 }
 
-func (p *page) verdict(x report.Protocol) {
-	title := x.Title
-	if x.Port != 0 && !strings.Contains(title, "(") {
-		title += fmt.Sprintf(" (UDP %d)", x.Port)
+// titled is a protocol's title with its port.
+func titled(x report.Protocol) string {
+	if x.Port != 0 && !strings.Contains(x.Title, "(") {
+		return x.Title + fmt.Sprintf(" (UDP %d)", x.Port)
 	}
-	p.para(0, 2, fmt.Sprintf("%s: %s [%s]", title, words(x.Verdict, x.Reason), x.Verdict), "", color.Bold, paint(x.Verdict, x.Reason))
+	return x.Title
+}
+
+func (p *page) verdict(x report.Protocol) {
+	p.para(0, 2, fmt.Sprintf("%s: %s [%s]", titled(x), words(x.Verdict, x.Reason), x.Verdict), "", color.Bold, paint(x.Verdict, x.Reason))
 }
 
 func (p *page) weak(x report.Protocol) {

@@ -66,6 +66,7 @@ func TestText(t *testing.T) {
 func everyWorld() map[string]world {
 	all := maps.Clone(worlds)
 	maps.Copy(all, ipsecWorlds)
+	maps.Copy(all, thirteenWorlds)
 	return all
 }
 
@@ -152,14 +153,14 @@ func spoil(t *testing.T, r report.Report) report.Report {
 
 func TestWidthAndSafety(t *testing.T) {
 	some := maps.Clone(worlds)
-	for _, name := range []string{"seven", "seven-no-privilege", "seven-state-clash"} {
-		some[name] = ipsecWorlds[name]
+	for _, name := range []string{"seven", "seven-no-privilege", "seven-state-clash", "thirteen", "thirteen-only-443"} {
+		some[name] = everyWorld()[name]
 	}
 	for name, w := range some {
 		for _, r := range []report.Report{fixture(w), spoil(t, fixture(w))} {
 			for _, width := range []int{40, 53, 80, 132} {
 				plain := render(t, r, Options{Width: width, Verbose: true})
-				for _, line := range strings.Split(plain, "\n") {
+				for _, line := range strings.Split(plain+render(t, r, Options{Width: width}), "\n") {
 					if n := columns(line); n > width {
 						t.Fatalf("%s: %d columns, want at most %d: %q", name, n, width, line)
 					}
@@ -212,7 +213,7 @@ func TestEndOfRunIsToldOnce(t *testing.T) {
 		{Protocol: "x", Verdict: probe.Untested, Reason: probe.SessionLost}}
 	o := fixture(worlds["all-passed"]).Protocols[0].Observation
 	text := render(t, report.New(probe.Result{Findings: fs, Circumstances: c, Observations: []probe.Observation{o}}, []probe.Probe{probe.PPTP{}, probe.GRE{}}, report.Tool{}), Options{})
-	for want, n := range map[string]int{"Either the server": 1, "EOF": 0, "same reason as PPTP": 2, "same reason as GRE": 0} {
+	for want, n := range map[string]int{"Either the server": 1, "EOF": 0, "same reason as PPTP": 1, "The same, for the same reason: X.": 1, "same reason as GRE": 0} {
 		if got := strings.Count(strings.Join(strings.Fields(text), " "), want); got != n {
 			t.Errorf("%q stands there %d times, want %d:\n%s", want, got, n, text)
 		}
@@ -278,7 +279,7 @@ func FuzzText(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, c := range render(t, r, Options{Verbose: true}) {
+		for _, c := range render(t, r, Options{Verbose: true}) + render(t, r, Options{}) {
 			if c != '\n' && !unicode.IsPrint(c) {
 				t.Fatalf("%U reached the terminal", c)
 			}
