@@ -44,7 +44,8 @@ type Opening struct {
 	// Port is the server's, Over "udp" or "tcp".
 	Port uint16 `json:"port"`
 	Over string `json:"over"`
-	// Needs are the protocols of the companion whose pass shows that this network carries the opening.
+	// Needs are the protocols of the companion whose pass shows that this network carries the opening; "ike/v1-from-500" is a part of one.
+	// Carried has the verdicts on both.
 	Needs []string `json:"needs"`
 	// Stages in order. One that was not reached is left out.
 	Stages  []OpeningStage `json:"stages,omitempty"`
@@ -55,6 +56,10 @@ type Opening struct {
 	// it told nothing. The server stands behind a NAT if the hash of its own address is not that of the address that was asked (F03).
 	ServerBehindNAT *bool `json:"server_behind_nat,omitempty"`
 	ClientBehindNAT *bool `json:"client_behind_nat,omitempty"`
+	// ControlOnly says of PPTP why its tunnel, GRE, was not asked, only the connection that sets it up.
+	ControlOnly *Refusal `json:"control_only,omitempty"`
+	// Another is what answers at the port and does not speak the protocol: "HTTP 404", "not TLS".
+	Another string `json:"another,omitempty"`
 	// Declined is the server's own no, in its protocol's words: "NO_PROPOSAL_CHOSEN". It answered, and so both ways are open.
 	Declined string `json:"declined,omitempty"`
 	// Told is what the server said of itself, printable and short.
@@ -100,6 +105,16 @@ func (s OpeningStage) Answered() bool {
 	return false
 }
 
+// refused is the first refusal of this step, "" if there is none.
+func (s OpeningStage) refused() string {
+	for _, e := range s.Exchanges {
+		if e.Refused != "" {
+			return e.Refused
+		}
+	}
+	return ""
+}
+
 // An Answered is what JudgeOpening makes of an opening.
 type Answered struct {
 	ID      string         `json:"id"`
@@ -128,9 +143,6 @@ type OwnConfig struct {
 	Look func(server netip.Addr) LaptopFacts
 	// Resolve looks a host name up; nil means the system's resolver.
 	Resolve func(ctx context.Context, network, host string) ([]netip.Addr, error)
-}
 
-// AskOwn asks the person's own VPN server: every opening side by side, each for five seconds at most. It says nothing of who asks.
-func AskOwn(ctx context.Context, cfg OwnConfig) Own {
-	return Own{Host: cfg.Host, Why: &Refusal{Reason: CouldNotAsk, Why: "this version cannot ask a VPN server yet"}}
+	clear func(context.Context) bool // waits for leave to send a packet; nil: a pace of its own
 }

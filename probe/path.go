@@ -33,6 +33,7 @@ type Path struct {
 	budget    int
 	deep      bool
 	router    witness.RouterAsker // nil: nobody asks the gateway
+	own       *OwnConfig          // nil: nobody asks the person's own VPN server
 	prove     bool                // one answer of each is enough: come only to show that packets arrive
 	progress  func(protocol string, part float64)
 	waiting   func(protocol string, atMost time.Duration)

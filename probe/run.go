@@ -40,6 +40,7 @@ func Run(ctx context.Context, p *Path, probes []Probe, on func(Event)) Result {
 	if p.link != nil && !p.stopped() {
 		r.hold(ctx)
 	}
+	r.askOwn(ctx, nil)() // if the conversations did not come so far
 	if ctx.Err() != nil {
 		p.stop(ended(ctx), nil)
 	}
@@ -73,12 +74,14 @@ type run struct {
 	parts   map[string]float64
 	percent int
 
+	own     *Own           // what came of asking the person's own VPN server
 	settled *Circumstances // as the conversations left them; nil if they did not come to their end
 }
 
 // hold runs every probe, each in its own time, with the control beating all the while.
 func (r *run) hold(ctx context.Context) {
 	r.told, r.parts = map[string]bool{}, map[string]float64{}
+	whole := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	beating, still := context.WithCancel(context.WithoutCancel(ctx))
@@ -98,11 +101,14 @@ func (r *run) hold(ctx context.Context) {
 	if _, ok := r.done["ike"]; !ok {
 		r.path.ikeDone() // nobody to wait for
 	}
-	if r.observe(ctx, false); slices.ContainsFunc(r.probes, func(p Probe) bool { return p.Info().Late }) {
+	r.observe(ctx, false)
+	owned := r.askOwn(whole, r.path.clear) // a session that ends says nothing of that server
+	if slices.ContainsFunc(r.probes, func(p Probe) bool { return p.Info().Late }) {
 		r.path.calm()
 		r.observe(ctx, true)
 	}
 	r.path.over()
+	owned() // random octets leave from the same ports
 	r.random(ctx)
 	r.over.Store(true)
 	r.tell()
@@ -276,7 +282,7 @@ func (r *run) result() Result {
 	if r.settled != nil {
 		c = *r.settled
 	}
-	out := Result{Started: r.started, Ended: time.Now(), Circumstances: c}
+	out := Result{Started: r.started, Ended: time.Now(), Circumstances: c, Own: r.own}
 	for i, p := range r.probes {
 		info := p.Info()
 		o := Observation{Protocol: info.ID, Parts: info.Parts}

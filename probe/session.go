@@ -59,6 +59,7 @@ func Open(ctx context.Context, cfg Config) *Path {
 	p := &Path{net: cfg.Net, prove: cfg.Prove, deep: cfg.Deep, router: cfg.Router, ikeOpened: make(chan struct{}), facts: Circumstances{Server: ServerFacts{Host: cfg.Host}, Laptop: LaptopFacts{OS: runtime.GOOS}}}
 	p.facts.Changed = cfg.Changed
 	p.pin, p.web = cfg.Pin, cmp.Or(cfg.Port, linkPorts[0])
+	p.own = cfg.ownConfig()
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	server, other, none := resolve(ctx, cfg)
