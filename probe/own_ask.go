@@ -43,6 +43,7 @@ func ownKinds() []ownKind {
 		{OpeningL2TP, "L2TP without IPsec", "udp", wire.L2TPPort, []string{"l2tp"}, (*ownTalk).askL2TP},
 		{OpeningOpenVPNUDP, "OpenVPN over UDP", "udp", wire.OpenVPNPort, []string{"openvpn-udp"}, (*ownTalk).askOpenVPNUDP},
 		{OpeningOpenVPNTCP, "OpenVPN over TCP", "tcp", wire.OpenVPNPort, []string{"openvpn-tcp"}, (*ownTalk).askOpenVPNTCP},
+		{OpeningSSTP, "SSTP", "tcp", 443, []string{"sstp"}, (*ownTalk).askSSTP},
 	}
 }
 

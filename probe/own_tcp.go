@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 	"time"
@@ -56,13 +55,13 @@ func (s *ownStream) ask(ctx context.Context, message []byte, read func([]byte) (
 	stop := context.AfterFunc(ctx, func() { s.conn.SetDeadline(time.Now()) })
 	defer stop()
 	if _, err := s.conn.Write(message); err != nil {
-		edit(func(e *Exchange) { cutOff(e, err) })
+		edit(func(e *Exchange) { brokenOff(e, err) })
 		return nil, false
 	}
 	answer, err := s.receive(read)
 	edit(func(e *Exchange) {
 		if err != nil {
-			cutOff(e, err)
+			brokenOff(e, err)
 			return
 		}
 		if answer != nil {
@@ -108,11 +107,4 @@ func (s *ownStream) tell(ctx context.Context, message []byte) {
 // sighting is a message as it stands in the stream; TCP shows nothing of its packets.
 func (s *ownStream) sighting(message []byte, inbound bool) wire.Sighting {
 	return (&Stream{conn: s.conn}).sighting(message, inbound)
-}
-
-// cutOff notes how a connection was ended.
-func cutOff(e *Exchange, err error) {
-	if refused(e, err); e.Refused == "" && e.SendErr == "" && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
-		e.Refused = "closed"
-	}
 }
