@@ -173,6 +173,9 @@ func (j *ownJudge) gre(s OpeningStage) {
 	if j.how.verdict != "" {
 		j.a.Args["verdict"] = j.how.verdict
 	}
+	if how := s.refused(); how != "" {
+		j.a.Args["how"] = how
+	}
 	j.blame()
 }
 

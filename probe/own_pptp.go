@@ -36,6 +36,7 @@ func (t *ownTalk) askPPTP(ctx context.Context) {
 	}
 	t.stage(stageCall, "the call set-up")
 	call := &ownCall{t: t, own: randomID(0), lcp: lcpLink{magic: randomMagic()}}
+	defer call.listen()()
 	m, ok = s.askPPTP(ctx, wire.OutgoingCallRequest{
 		CallID: call.own, MinimumBPS: 2400, MaximumBPS: 10_000_000, BearerType: 3, FramingType: 3, PacketRecvWindowSize: 3,
 	}, wire.TypeOutgoingCallReply)
@@ -126,22 +127,32 @@ type ownCall struct {
 	lcp       lcpLink
 	seq       uint32
 	heard     *uint32 // the newest sequence number of the server's
+	socket    *ownSocket
+	ear       <-chan wire.Sighting
 }
 
-// talk asks for LCP in enhanced GRE until something answers it: its own word, or an acknowledgment of the packet. What the server sends without
-// being asked proves the way back alone.
-func (c *ownCall) talk(ctx context.Context) {
+// listen opens the tunnel's end before the call is set up, and returns what closes it. A server begins at once, and were nobody there, this
+// machine would refuse its packets: pptpd gives up then.
+func (c *ownCall) listen() (end func()) {
 	s, err := c.t.a.raw(wire.IPProtoGRE)
 	if err != nil {
 		why := &Refusal{Reason: CouldNotAsk, Why: err.Error()}
 		errors.As(refusal(err), &why)
 		c.t.edit(func(o *Opening) { o.ControlOnly = why })
+		return func() {}
+	}
+	c.socket, c.ear = s, s.ear(netip.AddrPortFrom(c.t.a.addr, 0))
+	return func() { s.conn.Close() }
+}
+
+// talk asks for LCP in enhanced GRE until something answers it: its own word, or an acknowledgment of the packet. What the server sends without
+// being asked proves the way back alone.
+func (c *ownCall) talk(ctx context.Context) {
+	if c.socket == nil {
 		return
 	}
-	defer s.conn.Close()
 	c.t.stage(stageGRE, "the tunnel (GRE)")
-	server := netip.AddrPortFrom(c.t.a.addr, 0)
-	c.t.ask(ctx, s, s.ear(server), server, c.request, c.read)
+	c.t.ask(ctx, c.socket, c.ear, netip.AddrPortFrom(c.t.a.addr, 0), c.request, c.read)
 }
 
 // request asks to configure the link.

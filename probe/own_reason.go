@@ -15,7 +15,7 @@ const (
 	OwnSilentUnsure   Reason = "own-silent-unsure"    // args: as own-silent, and protocol, verdict: the companion decided nothing about it; with no protocol: it was another port
 	OwnSilentByDesign Reason = "own-silent-by-design" // args: as own-silent, and carried (bool): it may be silent to strangers (OpenVPN with a TLS key, L2TP that wants IPsec around it)
 	OwnStopped        Reason = "own-stopped"          // args: stage, tries, seconds, carried (bool), closed (bool): it answered, and then no more (carried: culprit vpn-server)
-	OwnNoGRE          Reason = "own-no-gre"           // args: tries, seconds, carried (bool), verdict: PPTP's call stands, and nothing comes back in its tunnel (carried: culprit vpn-server)
+	OwnNoGRE          Reason = "own-no-gre"           // args: tries, seconds, carried (bool), verdict, how (if it was refused): PPTP's call stands, and nothing comes back in its tunnel (carried: culprit vpn-server)
 	OwnGREOneWay      Reason = "own-gre-one-way"      // args: as own-no-gre: the server's own GRE comes, and ours is not answered
 	OwnControlOnly    Reason = "own-control-only"     // args: reason, why, hint: PPTP's call was set up, and its tunnel (GRE) could not be asked
 	OwnAnother        Reason = "own-another"          // args: said, port, over: something answers at the port, and does not speak the protocol

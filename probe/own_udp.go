@@ -161,7 +161,10 @@ func (t *ownTalk) ask(ctx context.Context, s *ownSocket, ear <-chan wire.Sightin
 			break
 		}
 		until := began.Add(ownTime)
-		if i+1 < len(ownSendings) {
+		switch {
+		case i > 0 && t.refusals() > 0: // a second try is enough: its refusal may be held back, systems send few of them
+			until = time.Now().Add(refusedAgain)
+		case i+1 < len(ownSendings):
 			until = began.Add(ownSendings[i+1])
 		}
 		answer, ok := t.wait(ctx, ear, until, read)
@@ -169,12 +172,14 @@ func (t *ownTalk) ask(ctx context.Context, s *ownSocket, ear <-chan wire.Sightin
 			edit(func(e *Exchange) { e.Returned, e.Refused = answer, "" })
 			return answer, true
 		}
-		if t.refusals() > 1 {
+		if i > 0 && t.refusals() > 0 {
 			break
 		}
 	}
 	return wire.Sighting{}, false
 }
+
+const refusedAgain = 500 * time.Millisecond
 
 // refusals counts the messages of the newest step that were refused.
 func (t *ownTalk) refusals() (n int) {

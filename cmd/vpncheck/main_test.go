@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) {
 	netlab.Main()
-	testscript.Main(m, map[string]func(){"vpncheck": main, "ask-router": askRouter})
+	testscript.Main(m, map[string]func(){"vpncheck": main, "ask-router": askRouter, "ask-own": askOwn, "fake-ppp": fakePPP})
 }
 
 // TestScripts runs vpncheck as people do. The scripts know: $LINK, the connection string of a server at 127.0.0.1:1, where nobody listens;
