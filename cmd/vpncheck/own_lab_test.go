@@ -318,7 +318,7 @@ func TestOwnPPTPD(t *testing.T) {
 		reason  probe.Reason
 	}{
 		"linux-pptp": {probe.Passed, ""},
-		"linux":      {probe.Inconclusive, probe.OwnNoGRE}, // its NAT brings no answer home (F04)
+		"linux":      {probe.Inconclusive, probe.OwnNoGRE},     // its NAT brings no answer home (F04)
 		"gre-out":    {probe.Inconclusive, probe.OwnGREOneWay}, // pptpd begins by itself
 	} {
 		t.Run(router, func(t *testing.T) {
