@@ -143,6 +143,9 @@ func TestStreamWords(t *testing.T) {
 		if !strings.Contains(p.Sentence, c.says) || !strings.Contains(p.Next, c.advis) {
 			t.Errorf("%s, %s: got %q and %q", c.id, c.r, p.Sentence, p.Next)
 		}
+		if strings.Contains(p.Next, "OpenVPN over TCP port 443") && c.port == 1194 && c.r != probe.TCPConnectOnly {
+			t.Errorf("%s: got %q", c.r, p.Next)
+		}
 		if c.id == "sstp" && (strings.Contains(p.Next, "such as SSTP") || strings.Contains(p.Next, "use a VPN on TCP port 443") || strings.Contains(p.Next, "Use a VPN that looks like")) {
 			t.Errorf("%s: got %q", c.r, p.Next)
 		}

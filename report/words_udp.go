@@ -157,6 +157,9 @@ func (w Words) better(r probe.Reason, fa facts) Words {
 		w = w.over(tcpWords[r]).over(sstpWords[r])
 	case fa.tcp:
 		w = w.over(tcpWords[r])
+		if fa.port == wire.OpenVPNPort && (r == probe.TCPContentDropped || r == probe.TCPContentBackDropped) {
+			fa.fill["web"] = strings.TrimSuffix(fa.fill["web"], " or "+lastResort) // which looks like what was dropped
+		}
 	case fa.port == wire.OpenVPNPort && (r == probe.UDPContentDropped || r == probe.UDPContentBackDropped):
 		fa.fill["web"] = strings.TrimSuffix(fa.fill["web"], " or "+lastResort) // which looks like what was dropped
 	case r == probe.UDPPortDropped, r == probe.UDPPortBackDropped:
