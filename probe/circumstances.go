@@ -149,7 +149,8 @@ type Tally struct {
 	Arrived  int `json:"arrived"`
 	Replied  int `json:"replied"`
 	Returned int `json:"returned"`
-	// What is counted beside has two more: refusals by ICMP in the server's name, and how random octets fared.
+	// What is counted beside has three more: refusals by ICMP in the server's name, how random octets fared, and whether it began and stopped.
 	Refused int       `json:"refused,omitempty"`
 	Random  *Contrast `json:"random,omitempty"`
+	Stalled bool      `json:"stalled,omitempty"`
 }

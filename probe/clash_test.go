@@ -107,3 +107,50 @@ func TestHairpin(t *testing.T) {
 		})
 	}
 }
+
+// follower is a toy that comes after NAT-T's own conversation and has its port, and another form from another port.
+type follower struct {
+	toy
+	port uint16
+}
+
+func (p follower) Info() Info {
+	i := toy{}.Info()
+	i.After = []string{"ike", "natt"}
+	i.Parts = append(i.Parts, Part{ID: "other", Title: "from another port", StandsIn: true, Rounds: 3})
+	i.Stages[0].Port = p.port
+	return i
+}
+
+// What another conversation from the same stock port spent of a flow is no other device's doing (F13, F15).
+func TestJudgeSpent(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		port    uint16
+		other   string
+		beside  map[string]Tally
+		verdict Verdict
+		reason  Reason
+	}{
+		{"spent", 4500, "ppp", map[string]Tally{"natt": {Stalled: true}}, Stalled, StoppedAfterN},
+		{"another-ports", 4500, "ppp", map[string]Tally{"ike": {Stalled: true}}, Inconclusive, PortClash},
+		{"of-ike", 500, "ppp", map[string]Tally{"ike": {Stalled: true}}, Stalled, StoppedAfterN},
+		{"not-stalled", 4500, "ppp", map[string]Tally{"natt": {Tries: 30, Returned: 30}}, Inconclusive, PortClash},
+		{"nobody-was-asked", 4500, "ppp", nil, Inconclusive, PortClash},
+		{"dead-from-everywhere", 4500, "o,o,o,o,o,o", map[string]Tally{"natt": {Stalled: true}}, BlockedOut, UDPPortDropped},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := drawn("o,o,o,o,o,o")
+			for _, e := range drawn(c.other).Exchanges {
+				e.ID, e.Part = e.ID+"b", "other"
+				o.Exchanges = append(o.Exchanges, e)
+			}
+			with := proven()
+			with.Beside = c.beside
+			f := Judge(follower{port: c.port}, o, with)
+			if f.Verdict != c.verdict || f.Reason != c.reason {
+				t.Errorf("got %s (%s), want %s (%s)\n%+v", f.Verdict, f.Reason, c.verdict, c.reason, f)
+			}
+		})
+	}
+}

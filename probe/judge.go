@@ -108,6 +108,9 @@ func clash(info Info, f Finding, c Circumstances) Finding {
 		v := partVerdict(f, part.ID)
 		if reason != "" && (v == Passed || part.Second && v == Altered) { // altered, it did arrive
 			f.Verdict, f.Reason = Inconclusive, reason
+			if reason == PortClash && spent(info, f, c) {
+				f.Verdict, f.Reason = Stalled, StoppedAfterN
+			}
 			f.Because = append(f.Because, Evidence{Reason: EvOtherPart, Args: map[string]any{"part": part.Title}})
 			return f
 		}
@@ -117,6 +120,13 @@ func clash(info Info, f Finding, c Circumstances) Finding {
 		f.Because = append(f.Because, OthersEvidence(c))
 	}
 	return f
+}
+
+// spent says that another conversation of this run, before it and from the same stock port, began well and was cut off: what the network lets
+// pass of that flow was spent by then, and a client that were the first one would live through the same (F13).
+func spent(info Info, f Finding, c Circumstances) bool {
+	before := map[uint16]string{wire.IKEPort: "ike", wire.NATTPort: "natt"}[portOf(info, f.Stage)]
+	return slices.Contains(info.After, before) && c.Beside[before].Stalled
 }
 
 // forwardedAway says that the router itself tells why no answer comes: what comes to the outer port of the deciding part it sends to another

@@ -239,7 +239,7 @@ func portOf(info Info, stage string) uint16 {
 func (r *run) random(ctx context.Context) {
 	c := r.path.Circumstances()
 	r.mu.Lock()
-	c.Beside = r.beside(c.Control)
+	c.Beside = r.beside(c)
 	r.mu.Unlock()
 	var all sync.WaitGroup
 	var asked []withRandom

@@ -176,7 +176,7 @@ func refusedObservation(info Info, err error) Observation {
 func (r *run) tell() {
 	c := r.path.Circumstances()
 	r.mu.Lock()
-	c.Beside = r.beside(c.Control)
+	c.Beside = r.beside(c)
 	var ready []Finding
 	for i, p := range r.probes {
 		info := p.Info()
@@ -211,13 +211,14 @@ func (r *run) missing(id string) bool {
 	return false
 }
 
-// beside counts how all protocols fared that are in, by what the control says of the line by now.
-func (r *run) beside(c Control) map[string]Tally {
+// beside counts how all protocols fared that are in, by what is known of the line by now.
+func (r *run) beside(c Circumstances) map[string]Tally {
 	out := map[string]Tally{}
 	for i, p := range r.probes {
 		if r.obs[i] != nil {
 			n := Beside(p, *r.obs[i])
-			n.Random = contrastOf(*r.obs[i], c)
+			n.Random = contrastOf(*r.obs[i], c.Control)
+			n.Stalled = n.Returned > 0 && n.Returned < n.Tries && Judge(p, *r.obs[i], c).Verdict == Stalled
 			out[p.Info().ID] = n
 		}
 	}
@@ -277,7 +278,7 @@ func (r *run) event(e Event) {
 func (r *run) result() Result {
 	c := r.path.Circumstances()
 	r.mu.Lock()
-	c.Beside = r.beside(c.Control)
+	c.Beside = r.beside(c)
 	r.mu.Unlock()
 	if r.settled != nil {
 		c = *r.settled

@@ -38,7 +38,7 @@ func (r *run) settle(ctx context.Context, router <-chan witness.Router) []*suspe
 	}
 	c := r.path.Circumstances()
 	r.mu.Lock()
-	c.Beside = r.beside(c.Control)
+	c.Beside = r.beside(c)
 	r.mu.Unlock()
 	r.settled = &c
 	suspects := r.suspects(c)

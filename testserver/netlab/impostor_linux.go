@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -30,7 +31,9 @@ func (l *Lab) impersonate(i Impostor) error {
 	}
 	switch i {
 	case PPTPImpostor:
-		return l.pptpImpostor(listen, startReply())
+		return l.acceptor(listen, 1723, startReply())
+	case SilentProxy:
+		return errors.Join(l.acceptor(listen, 1194, nil), l.acceptor(listen, 1723, nil))
 	case Portal:
 		return l.portal(listen)
 	case TLSProxy, HTTPProxy:
@@ -41,9 +44,9 @@ func (l *Lab) impersonate(i Impostor) error {
 	return nil
 }
 
-// pptpImpostor accepts PPTP's control connection, answers the first message with reply, or nothing if that is empty, and is silent then.
-func (l *Lab) pptpImpostor(listen func(int) (net.Listener, error), reply []byte) error {
-	ln, err := listen(1723)
+// acceptor accepts connections to a port, answers the first message with reply, or nothing if that is empty, and is silent then.
+func (l *Lab) acceptor(listen func(int) (net.Listener, error), port int, reply []byte) error {
+	ln, err := listen(port)
 	if err != nil {
 		return err
 	}
@@ -137,7 +140,7 @@ func (l *Lab) portal(listen func(int) (net.Listener, error)) error {
 		return err
 	}
 	go srv.Serve(tls.NewListener(secure, &tls.Config{Certificates: []tls.Certificate{cert}}))
-	return l.pptpImpostor(listen, nil)
+	return l.acceptor(listen, 1723, nil)
 }
 
 func signIn(w http.ResponseWriter, _ *http.Request) {

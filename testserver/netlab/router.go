@@ -176,6 +176,7 @@ const (
 	IPsecImpostor Impostor = "ipsec"  // answers IKE, ESP in UDP and L2TP
 	Portal        Impostor = "portal" // a hotel's sign-in page
 	TLSProxy      Impostor = "tls"    // opens TLS on port 443 with a certificate of its own, and accepts no certificate but those of known authorities
+	SilentProxy   Impostor = "silent" // accepts PPTP's and OpenVPN's connections, and passes nothing on
 	HTTPProxy     Impostor = "https"  // the same, and it accepts the server's: it passes on what it knows of HTTP
 )
 

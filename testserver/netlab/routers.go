@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 const (
@@ -33,6 +34,7 @@ var (
 	noGRE       = Expect{"blocked-out", "gre-out-dropped"}
 	noESP       = Expect{"blocked-out", "esp-out-dropped"}
 	unasked     = Expect{"untested", "captive-portal"}
+	stops       = Expect{"stalled", "stopped-after-n"}
 
 	nat    = Box{Masquerade: true}
 	helper = Box{Masquerade: true, PPTPHelper: true}
@@ -179,10 +181,12 @@ func homeRouters() []Router {
 			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"pptp": {"stalled", "stopped-after-n"}, "gre": {"stalled", "stopped-after-n"}}),
 			VPNs: butVPNs(vpns{"pptp": "no"})},
 
-		{Name: "after-8-packets", Says: "Every WireGuard flow starts well, and the router drops what comes after eight packets each way.", // F13, T12
-			Home: with(helper, Rule{Do: Drop, Way: Out, Proto: udp, Ports: []uint16{51820}, After: 16}),
-			Did:  "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"wireguard": {"stalled", "stopped-after-n"}}),
-			VPNs: butVPNs(vpns{"wireguard": "no"})},
+		{Name: "after-8-packets", Says: "Every flow of a modern VPN starts well, and the router drops what comes after eight packets each way, or twice as many of TCP.", // F13, T12
+			Home: with(helper, Rule{Way: Out, Proto: udp, Ports: []uint16{1194, 4500, 51820}, After: 16}, Rule{Way: Out, Proto: tcp, Ports: []uint16{1194}, After: 32}),
+			Bump: odd{after: 32}.bump(), NeedsTUN: true,
+			Did: "router", Named: unnamed(), Neighbour: true,
+			Expect: but(expect{"wireguard": stops, "openvpn-udp": stops, "openvpn-tcp": stops, "sstp": stops, "natt": stops, "ikev2": stops, "l2tp-ipsec": stops}),
+			VPNs:   butVPNs(vpns{"wireguard": "no", "openvpn-udp": "no", "openvpn-tcp": "no", "sstp": "no", "ikev2": "no", "l2tp-ipsec": "no", Best: ""})},
 
 		{Name: "pptp-hijack", Says: "The router has a PPTP server of its own and answers in the place of yours.", // F18, T14
 			Home:     with(helper, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{1723}}),
@@ -315,6 +319,18 @@ func homeRouters() []Router {
 			Impostor: HTTPProxy,
 			Did:      "router", Named: unnamed(), Neighbour: true, Expect: but(expect{"sstp": {"blocked-out", "http-refused"}}),
 			VPNs: butVPNs(vpns{"sstp": "no"})},
+
+		{Name: "silent-proxy", Says: "The router accepts connections to TCP ports 1194 and 1723 in the server's name, and passes nothing on.", // T14
+			Home:     with(helper, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{1194, 1723}}),
+			Impostor: SilentProxy,
+			Did:      "router", Named: unnamed(), Neighbour: true,
+			Expect: but(expect{"pptp": {"blocked-out", "tcp-connect-only"}, "openvpn-tcp": {"blocked-out", "tcp-connect-only"}}),
+			VPNs:   butVPNs(vpns{"pptp": "no", "openvpn-tcp": "no"})},
+
+		{Name: "sstp-held", Says: "The router lets TLS connections that no browser would make begin, and drops what comes on them after twelve seconds.", // F35, T30
+			Home: helper, Bump: odd{held: 12 * time.Second}.bump(), NeedsTUN: true,
+			Did: "router", Named: unnamed(), Neighbour: true, Expect: good, VPNs: goodVPNs,
+			Deep: expect{"sstp": {"stalled", "stopped-after-n"}}, DeepVPNs: vpns{"sstp": "no"}},
 
 		{Name: "portal", Says: "A hotel network before you have signed in.", // F34, T14
 			Home:     with(nat, Rule{Do: Redirect, Way: Out, Proto: tcp, Ports: []uint16{80, 443, 1723}}, Rule{Do: Drop}),

@@ -70,6 +70,8 @@ func TestRouters(t *testing.T) {
 			f.TCP, f.CallID, f.V1, f.V0, f.UDP, f.IPsec, f.L2TP = "silent", "", "", "none", "none", "none none none none none", "none"
 			f.Sources, f.Internet = src("", "", "", ""), false
 		}),
+		"sstp-held":     good, // see TestOdd
+		"silent-proxy":  but(func(f *facts) { f.TCP, f.CallID, f.V1, f.Sources = "another", "", "", src("", "", wan, wan) }),
 		"tls-proxy":     good,
 		"https-proxy":   good,
 		"esp-refused":   but(func(f *facts) { f.IPsec, f.Sources = "both both both none both", src(wan, wan, wan, "") }),
