@@ -100,16 +100,12 @@ func (a *Aim) answer(v VPN) {
 	}
 }
 
-const lookElsewhere = "Check the user name, the password and the certificate; then the server's name: does it lead to the right address, and by the right " +
-	"one of IPv4 and IPv6?"
-
 // advise has three parts, by who can do what.
 func (a *Aim) advise(v VPN, rule vpnRule, r Report) {
-	other, wide := r.otherVPN(v.ID)
-	ask := "Ask whether you can use another VPN: " + other + "."
+	other, title := r.otherVPN(v.ID)
 	switch v.Works {
 	case WorksYes, WorksBut:
-		a.Now = "If it still fails, this network is not the matter. " + lookElsewhere
+		a.Now = "If it still fails, this network is not the matter. " + lookAt(v.ID)
 		a.Network = "Nothing: this network lets " + v.Title + " through."
 		a.IT = "Ask whether the VPN server is up, and whether it lets your account in. Show them this report."
 		switch v.Reason {
@@ -129,13 +125,7 @@ func (a *Aim) advise(v VPN, rule vpnRule, r Report) {
 			a.Network = "Ask them to let IP protocol 50 (ESP) through."
 		}
 	case WorksNo:
-		a.Now = "Use another network, a phone's hotspot for example"
-		if wide {
-			a.Now += ", or another VPN: " + other
-		}
-		a.Now += "."
-		a.Network = "Ask them to let " + rule.through + " through to the VPN server."
-		a.IT = ask
+		a.Now, a.Network, a.IT = goRound(title), askThose(v, rule), askIT(v, other)
 		a.byCulprit(v, r)
 	default:
 		a.Now = "Run the check again."
@@ -179,14 +169,21 @@ func (a *Aim) byCulprit(v VPN, r Report) {
 	}
 }
 
-// otherVPN names what to ask for instead, and says whether it is known to work.
-func (r Report) otherVPN(but string) (string, bool) {
-	if rec := r.Recommendation; rec != nil && rec.VPN != "" && rec.VPN != but {
-		if v, ok := r.VPN(rec.VPN); ok {
-			return v.Title + " works here", true
+// otherVPN says what to ask for instead, and names it if it is known to work. OpenVPN's other way is nearest, where there is one.
+func (r Report) otherVPN(but string) (text, title string) {
+	ids := []string{map[string]string{"openvpn-udp": "openvpn-tcp", "openvpn-tcp": "openvpn-udp"}[but]}
+	if r.Recommendation != nil {
+		ids = append(ids, r.Recommendation.VPN)
+	}
+	for _, id := range ids {
+		if v, ok := r.VPN(id); ok && id != but && (v.Works == WorksYes || v.Works == WorksBut) {
+			return v.Title + " works here", v.Title
 		}
 	}
-	return "one over TCP port 443 (SSTP, or OpenVPN over TCP) gets through most networks", false
+	if v, ok := r.VPN("sstp"); ok && v.Works == WorksNo {
+		return "one of another kind, or OpenVPN over TCP port 443", ""
+	}
+	return "one over TCP port 443 (SSTP, or OpenVPN over TCP) gets through most networks", ""
 }
 
 func (r Report) protocol(id string) (Protocol, bool) {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -24,7 +25,7 @@ func TestFor(t *testing.T) {
 		{name: "without-nat", vpn: "ikev2", noNAT: true, says: allPass, headline: "IKEv2 works on this network.", needs: []string{"ike", "esp"}},
 		{name: "insecure", vpn: "pptp", says: allPass, headline: "but it is insecure", needs: []string{"pptp"}, it: "ask for another VPN"},
 		{name: "no", vpn: "pptp", says: but("pptp", "blocked-back no-pptp-helper @gre"), code: 3, headline: "PPTP does not work on this network: ", needs: []string{"pptp"},
-			now: "IKEv2 works here", net: "IP protocol 47 (GRE)", it: "IKEv2 works here"},
+			now: "Use IKEv2, which works here", net: "IP protocol 47 (GRE)", it: "IKEv2 works here"},
 		{name: "no-other", vpn: "ikev2", says: map[string]string{"ike": "blocked-out udp-port-dropped"}, code: 3, headline: "IKEv2 does not work", needs: []string{"ike"},
 			now: "hotspot", net: "UDP ports 500 and 4500", it: "TCP port 443"},
 		{name: "undecided", vpn: "ikev2", says: but("natt", "inconclusive too-lossy"), code: 4, headline: "is not known: ", needs: []string{"ike", "natt"}, net: "Nothing yet"},
@@ -150,5 +151,48 @@ func TestErrorAgainstVPN(t *testing.T) {
 	}
 	if a := fares(true, allPass).For("", 809).Aim; !strings.Contains(a.Now, "AssumeUDPEncapsulationContextOnSendRule") {
 		t.Errorf("809 with all open: %q does not name the registry", a.Now)
+	}
+}
+
+// Advice fits the kind of VPN and the reason: a port is no matter where packets are told by what is in them.
+func TestAdviceByVPN(t *testing.T) {
+	all := map[string]string{"ikev2": "passed", "wireguard": "passed", "openvpn-udp": "passed", "openvpn-tcp": "passed", "sstp": "passed"}
+	with := func(id, text string) map[string]string { m := maps.Clone(all); m[id] = text; return m }
+	for _, x := range []struct {
+		vpn      string
+		says     map[string]string
+		now, net string
+		it       string
+	}{
+		{"wireguard", all, "the keys and the server's port", "lets WireGuard through", "server is up"},
+		{"openvpn-udp", all, "profile is the newest", "lets OpenVPN over UDP through", "server is up"},
+		{"openvpn-tcp", all, "profile is the newest", "lets OpenVPN over TCP through", "server is up"},
+		{"sstp", all, "trusts the server's certificate", "lets SSTP through", "server is up"},
+		{"ikev2", all, "the password and the certificate", "lets IKEv2 through", "server is up"},
+		{"l2tp-ipsec", with("l2tp-ipsec", "passed"), "pre-shared key", "lets L2TP/IPsec through", "server is up"},
+		{"wireguard", with("wireguard", "blocked-out udp-port-dropped"), "Use IKEv2, which works here", "let UDP port 51820 through", "another UDP port, such as 443; or whether"},
+		{"wireguard", with("wireguard", "blocked-out udp-content-dropped"), "Use IKEv2, which works here", "drops what is WireGuard", "Ask whether you can use another VPN: IKEv2"},
+		{"wireguard", with("wireguard", "blocked-out udp-filtered"), "Use IKEv2", "let UDP through to the VPN server, as WireGuard needs it: UDP port 51820.", "Ask whether you can use another VPN"},
+		{"openvpn-udp", with("openvpn-udp", "blocked-out udp-port-dropped"), "Use OpenVPN over TCP, which works here", "UDP port 1194", "takes TCP as well"},
+		{"openvpn-tcp", with("openvpn-tcp", "blocked-out tcp-port-dropped"), "Use OpenVPN over UDP, which works here", "TCP port 1194", "TCP port 443 as well"},
+		{"openvpn-tcp", with("openvpn-tcp", "blocked-out tcp-content-dropped"), "Use OpenVPN over UDP", "drops what is OpenVPN over TCP", "tls-crypt"},
+		{"sstp", with("sstp", "blocked-out http-refused"), "Use IKEv2", "without inspection", "IKEv2 works here"},
+		{"ikev2", with("ikev2", "blocked-out udp-zero-checksum-dropped"), "Use WireGuard", "RFC 3948", "WireGuard works here"},
+		{"ikev2", with("ikev2", "stalled full-size-dropped"), "Use WireGuard", "path MTU", "WireGuard works here"},
+		{"ikev2", with("ikev2", "hijacked answered-by-another"), "Use WireGuard", "in the place of your VPN's server", "WireGuard works here"},
+		{"sstp", map[string]string{"sstp": "blocked-out tcp-port-dropped"}, "Use another network, a phone's hotspot", "let TCP port 443", "another VPN: one of another kind"},
+	} {
+		a := fares(true, x.says).For(x.vpn, 0).Aim
+		for _, y := range [][2]string{{a.Now, x.now}, {a.Network, x.net}, {a.IT, x.it}} {
+			well(t, x.vpn, y[0])
+			if !strings.Contains(y[0], y[1]) {
+				t.Errorf("%s %s: %q has no %q", x.vpn, x.says[x.vpn], y[0], y[1])
+			}
+		}
+	}
+	for _, id := range VPNs() {
+		if vpnAdvice[id].check == "" {
+			t.Errorf("%s: nothing to check", id)
+		}
 	}
 }
