@@ -30,11 +30,11 @@ func TestWholeBeatsItsParts(t *testing.T) {
 		advises  bool   // IKEv2, in the place of GRE
 	}{
 		{"content", []probe.Finding{passed("ike"), passed("natt"), portDropped("ikev2", probe.UDPContentDropped, 4500), passed("l2tp-ipsec"), passed("l2tp"), gre},
-			"IKEv2 does not: something looks into packets to UDP port 4500 and drops these.", "fail here", false},
+			"IKEv2 does not: packets to UDP port 4500 are inspected and dropped.", "fail here", false},
 		{"size", []probe.Finding{passed("ike"), passed("natt"), large, passed("l2tp-ipsec"), passed("l2tp"), gre},
 			"IKEv2 does not: large packets (those with certificates) are dropped on the way.", "fail here", false},
 		{"main-mode", []probe.Finding{passed("ike"), passed("natt"), passed("ikev2"), portDropped("l2tp-ipsec", probe.UDPContentDropped, 4500), passed("l2tp"), gre},
-			"L2TP/IPsec does not: something looks into packets to UDP port 4500 and drops these.", "fail here", true},
+			"L2TP/IPsec does not: packets to UDP port 4500 are inspected and dropped.", "fail here", true},
 		{"whole-passes", []probe.Finding{passed("ike"), portDropped("natt", probe.UDPPortDropped, 4500), passed("ikev2"), passed("l2tp-ipsec"), passed("l2tp"), gre},
 			"IKEv2, L2TP/IPsec and L2TP without IPsec work.", "fail here", true},
 		{"whole-undecided", []probe.Finding{passed("ike"), portDropped("natt", probe.UDPPortDropped, 4500), passed("ikev2"), unsure, passed("l2tp"), gre},

@@ -61,7 +61,7 @@ var networkWords = map[probe.Reason]Words{
 			"there as well.",
 	},
 	probe.TCPContentDropped: {
-		Short: "{port} is open, but what is sent there is dropped",
+		Short: "{port} opens, but what is sent there is dropped",
 		Sentence: "{stuck} does not get through{tries}: the connection to {port} opens, and what {title} then sends on it does not reach the " +
 			"server. {looks}",
 		Do: "use {web}, or another network",
@@ -69,14 +69,14 @@ var networkWords = map[probe.Reason]Words{
 			"who runs the network whether VPNs are allowed: a company, a hotel, a school, the internet provider.{inspects}",
 	},
 	probe.TCPContentBackDropped: {
-		Short:    "{port} is open, but what is answered there is dropped",
+		Short:    "{port} opens, but what is answered is dropped",
 		Sentence: "{stuck} does not get through{tries}: the connection to {port} opens, {title} reaches the server, and its answers do not come back. {looks}",
 		Do:       "use {web}, or another network",
 		Next: "No setting about a port helps against this. Use a VPN that looks like ordinary web traffic, such as {web}, or ask " +
 			"who runs the network whether VPNs are allowed: a company, a hotel, a school, the internet provider.{inspects}",
 	},
 	probe.TCPConnectOnly: {
-		Short: "{port} opens, and nothing that is sent there arrives",
+		Short: "{port} opens, but nothing sent there arrives",
 		Sentence: "The connection to {port} opens, and nothing that is then sent on it reaches the server{tries}: neither {title} nor random data. So it " +
 			"is not what is inside. Something on the way accepts the connection in the server's place, as proxies and sign-in pages do, or lets it open " +
 			"and drops all that follows: {who}.",

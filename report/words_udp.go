@@ -20,14 +20,14 @@ var udpWords = map[probe.Reason]Words{
 		Do:       "allow {port} in your router, or ask your internet provider",
 	},
 	probe.UDPContentDropped: {
-		Short: "something looks into packets to {port} and drops these",
+		Short: "packets to {port} are inspected and dropped",
 		Sentence: "{title} does not reach the server on {port}{tries}, while random data of the same size to the same port does. So the port is open, " +
 			"and something on the way looks into the packets and drops those of {title} (deep packet inspection, DPI).",
 		Do:   "use {web}, or ask those who run the network",
 		Next: inspectedNext,
 	},
 	probe.UDPContentBackDropped: {
-		Short: "something looks into answers from {port} and drops these",
+		Short: "answers from {port} are inspected and dropped",
 		Sentence: "{title} reaches the server on {port}, and its answers do not come back{tries}, while random data of the same size from the same port " +
 			"does. So the port is open, and something on the way looks into the packets and drops those of {title} (deep packet inspection, DPI).",
 		Do:   "use {web}, or ask those who run the network",

@@ -49,7 +49,7 @@ func TestGreyLineHasNoHints(t *testing.T) {
 
 // One line for each VPN, in 80 columns, at the very beginning.
 func TestTableIsFirst(t *testing.T) {
-	for _, name := range []string{"seven", "seven-no-nat", "seven-natt-out", "seven-udp-filtered", "seven-no-helper"} {
+	for _, name := range []string{"seven", "seven-no-nat", "seven-natt-out", "seven-udp-filtered", "seven-no-helper", "thirteen", "thirteen-only-443", "thirteen-all-fail"} {
 		r := fixture(everyWorld()[name])
 		lines := strings.Split(render(t, r, Options{}), "\n")
 		n := 1

@@ -2,6 +2,7 @@ package view
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -80,12 +81,8 @@ func unnamed(d *report.Diagnosis) bool {
 
 // likewise names those of which the same is true.
 func (p *page) likewise(ps []report.Protocol) {
-	var names []string
-	for _, x := range ps {
-		names = append(names, titled(x))
-	}
-	if len(names) > 0 {
-		p.para(2, 2, "The same, for the same reason: "+strings.Join(names, "; ")+".", "", color.Bold)
+	if len(ps) > 0 {
+		p.para(2, 2, "The same, for the same reason: "+titles(ps)+".", "", color.Bold)
 	}
 }
 
@@ -115,6 +112,28 @@ func (p *page) folded(ps []report.Protocol) {
 			p.verdict(x)
 		}
 	}
+}
+
+// allUntested names what was not tried, many in one paragraph. What their names mean is no matter then.
+func (p *page) allUntested(ps []report.Protocol) {
+	before := maps.Clone(p.words)
+	if len(ps) > few {
+		p.para(0, 2, fmt.Sprintf("Not tried [%s]: %s.", probe.Untested, titles(ps)), "", color.FgHiBlack)
+	} else {
+		for _, x := range ps {
+			p.verdict(x)
+		}
+	}
+	p.words = before
+}
+
+// titles are those of protocols, with their ports.
+func titles(ps []report.Protocol) string {
+	var names []string
+	for _, x := range ps {
+		names = append(names, titled(x))
+	}
+	return strings.Join(names, "; ")
 }
 
 // translations are those that read alike, each with what carried the packets.

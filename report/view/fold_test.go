@@ -101,3 +101,15 @@ func TestTranslations(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Where nothing was tried, that is one paragraph, and nobody explains the words in it.
+func TestNothingWasTried(t *testing.T) {
+	r := fixture(worlds["portal"])
+	for _, id := range []string{"IKE", "ESP", "SSTP"} {
+		r.Protocols = append(r.Protocols, report.Protocol{ID: id, Title: id, Verdict: probe.Untested, Reason: probe.CaptivePortal})
+	}
+	text := render(t, r, Options{})
+	if !strings.Contains(text, "\nNot tried [untested]: PPTP; GRE; IKE; ESP; SSTP.\n") || strings.Contains(text, "Words:") {
+		t.Errorf("got:\n%s", text)
+	}
+}

@@ -126,9 +126,7 @@ func (p *page) notTried(r report.Report) {
 	}
 	p.tried(r.Circumstances.NoSession)
 	p.blank()
-	for _, x := range r.Protocols {
-		p.verdict(x)
-	}
+	p.allUntested(r.Protocols)
 	if len(r.Notes) > 1 {
 		p.notes(sheet(r.NATs, r.Notes[1:]))
 	}
