@@ -40,6 +40,9 @@ func (r Report) For(vpn string, code int) Report {
 	if v, ok := r.VPN(rule.id); ok {
 		a.answer(v)
 		a.advise(v, rule, r)
+		if r.To != nil {
+			a.withOwn(v, rule, r)
+		}
 	}
 	if known {
 		a.WindowsError = code

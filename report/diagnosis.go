@@ -19,6 +19,8 @@ const (
 	CulpritServer    Culprit = "server"     // its machine, or its provider's firewall
 	CulpritNobody    Culprit = "nobody"     // it cannot work, and nothing is wrong: AH behind a NAT
 	CulpritUnknown   Culprit = "unknown"
+	// CulpritVPNServer is the person's own VPN server (--to), with its firewall, its cloud's rules and its NAT.
+	CulpritVPNServer Culprit = probe.CulpritVPNServer
 )
 
 // Confidence is how sure a diagnosis is of its culprit.

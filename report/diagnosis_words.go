@@ -269,6 +269,8 @@ func who(c Culprit, router string) string {
 		return "the server's own side"
 	case CulpritNobody:
 		return "nobody"
+	case CulpritVPNServer:
+		return "your VPN's own server"
 	}
 	return "somebody on the way"
 }

@@ -22,7 +22,7 @@ func evidence(r probe.Reason, data map[string]any, fa facts) string {
 }
 
 func sayer(r probe.Reason) (say func(args, facts) string, ok bool) {
-	for _, table := range []map[probe.Reason]func(args, facts) string{evidenceWords, ipsecEvidence, witnessEvidence} {
+	for _, table := range []map[probe.Reason]func(args, facts) string{evidenceWords, ipsecEvidence, witnessEvidence, ownEvidence} {
 		if say, ok = table[r]; ok {
 			return say, true
 		}

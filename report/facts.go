@@ -92,6 +92,7 @@ func newFacts(title string) facts {
 		fa.fill["which"] = "the"
 	}
 	fa.fill["server"] = "the server"
+	fa.fill["host"], fa.fill["design"] = someHost, byDesign("")
 	fa.fill["local"] = "this laptop's address"
 	fa.fill["port"] = "a UDP port"
 	fa.fill["an"] = an(title)

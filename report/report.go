@@ -27,7 +27,9 @@ type Report struct {
 	VPNs           []VPN           `json:"vpns"`
 	Recommendation *Recommendation `json:"recommendation,omitempty"`
 	// Aim is what the person asked about: nil if it was any VPN.
-	Aim       *Aim       `json:"aim,omitempty"`
+	Aim *Aim `json:"aim,omitempty"`
+	// To is what the person's own VPN server said (--to); nil if it was not asked.
+	To        *Own       `json:"to,omitempty"`
 	Protocols []Protocol `json:"protocols"`
 	Notes     []Note     `json:"notes,omitempty"`
 	// Diagnosis is that of the failed protocol that matters most; nil if none failed.
@@ -215,7 +217,18 @@ func weak(info probe.Info, s setting) string {
 func (r Report) ExitCode() int {
 	if r.Aim != nil && r.Aim.VPN != "" {
 		v, _ := r.VPN(r.Aim.VPN)
+		if r.To != nil {
+			return r.exitFor(v)
+		}
 		return v.exitCode()
+	}
+	if r.To != nil {
+		own := r.To.exitCode()
+		if !r.tested() {
+			return own
+		}
+		r.To = nil
+		return worse(r.ExitCode(), own)
 	}
 	open := len(r.Protocols) == 0
 	for _, p := range r.Protocols {

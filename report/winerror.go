@@ -28,7 +28,10 @@ type windowsError struct {
 	// shows is what the wire shows where the network is the cause: nil for an error that no network makes.
 	shows []sign
 	// seen says what follows where that was seen, clear what follows where the network carries all. ask, if set, is for the IT.
+	// {nat} in clear is what is known of a NAT before the server, {asknat} in ask the question about it.
 	seen, clear, ask string
+	// own is what the person's own VPN server shows where the error comes from there.
+	own ownSign
 }
 
 // A sign is a failure of a protocol, at one of the stages if they are named; or a fact of the whole run.
@@ -47,17 +50,22 @@ var (
 	overPPTP   = []string{"pptp"}
 )
 
-const behindServerNAT = "The VPN's server may itself stand behind a NAT, which Windows refuses: then set the registry value AssumeUDPEncapsulationContextOnSendRule " +
-	"(under HKLM\\SYSTEM\\CurrentControlSet\\Services\\PolicyAgent) to 2 and restart Windows"
+// registryValue is what lets Windows speak to a server behind a NAT (F03).
+const registryValue = "the registry value AssumeUDPEncapsulationContextOnSendRule (under HKLM\\SYSTEM\\CurrentControlSet\\Services\\PolicyAgent) to 2 and restart " +
+	"Windows"
+
+const behindServerNAT = "The VPN's server may itself stand behind a NAT, which Windows refuses (\"vpncheck run --to SERVER\" asks it): then set " + registryValue
+
+const silentPorts = "the server, or a firewall before it, does not answer on UDP ports 500 and 4500"
 
 const wrongKey = "compare the pre-shared key or the certificate with what the server expects"
 
 // windowsErrors are the codes that people meet, with what distinguishes them on the wire.
 var windowsErrors = map[int]windowsError{
-	619: {means: "the connection was made and closed again before the VPN was up", vpns: overPPTP, shows: pptpTunnel,
+	619: {means: "the connection was made and closed again before the VPN was up", vpns: overPPTP, shows: pptpTunnel, own: ownNoGRE,
 		seen:  "PPTP's call is set up and its data packets (GRE) are lost",
 		clear: "The server closed the connection: check the user name and the password, and whether the server takes PPTP with your settings"},
-	628: {means: "the other end closed the connection", vpns: ofWindows, shows: pptpTunnel,
+	628: {means: "the other end closed the connection", vpns: ofWindows, shows: pptpTunnel, own: ownNoGRE,
 		seen:  "PPTP's call is set up and its data packets (GRE) are lost, until the server gives up",
 		clear: "The server itself hung up: check the user name and the password, and how the server signs people in"},
 	691: {means: "the server refused the user name or the password", vpns: ofWindows,
@@ -66,18 +74,18 @@ var windowsErrors = map[int]windowsError{
 	720: {means: "the two ends found no protocol to speak inside the VPN", vpns: ofWindows,
 		clear: "Reset Windows' WAN Miniports (device manager: uninstall \"WAN Miniport (IP)\", then restart), and switch on IPv4 in the VPN's properties",
 		ask:   "Ask whether the server has an address left to give you."},
-	721: {means: "the server did not answer inside the connection", vpns: overPPTP, shows: pptpTunnel,
+	721: {means: "the server did not answer inside the connection", vpns: overPPTP, shows: pptpTunnel, own: ownNoGRE,
 		seen:  "PPTP's call is set up and its data packets (GRE) are lost",
 		clear: "The server, or a firewall before it, swallows PPTP's data packets (GRE): that is at the VPN's end"},
 	789: {means: "the security negotiation (IKE) went wrong before the connection was up", vpns: []string{"l2tp-ipsec"}, shows: ikeFails,
 		seen:  "IKE does not get through",
-		clear: "First " + wrongKey + ". " + behindServerNAT + ". If it began with a Windows update (January 2022 had a bad one), install the newest updates",
-		ask:   "Ask for the right pre-shared key or certificate, and whether the server stands behind a NAT."},
-	800: {means: "the VPN's server could not be reached at all", vpns: ofWindows,
+		clear: "First " + wrongKey + ".{nat} If it began with a Windows update (January 2022 had a bad one), install the newest updates",
+		ask:   "Ask for the right pre-shared key or certificate{asknat}.", own: ownNoAnswer},
+	800: {means: "the VPN's server could not be reached at all", vpns: ofWindows, own: ownNoAnswer,
 		shows: []sign{{protocol: "pptp", stages: []string{"connect", "start", "call"}}, {protocol: "ike"}, {protocol: "ikev2"}, {protocol: "l2tp-ipsec"}, {protocol: "sstp"}},
 		seen:  "already the first packets of that VPN do not get through",
 		clear: "Check the server's name or address in the VPN's settings, and whether that server is up"},
-	806: {means: "the connection was made and its data packets (GRE) are blocked", vpns: overPPTP, shows: pptpTunnel,
+	806: {means: "the connection was made and its data packets (GRE) are blocked", vpns: overPPTP, shows: pptpTunnel, own: ownNoGRE,
 		seen:  "PPTP's call is set up and its data packets (GRE) are lost",
 		clear: "A firewall at the VPN's own server does not let IP protocol 47 (GRE) in: that is at the VPN's end"},
 	807: {means: "the connection was interrupted", vpns: ofWindows, shows: []sign{{run: lineBad}},
@@ -86,12 +94,12 @@ var windowsErrors = map[int]windowsError{
 	809: {means: "no answer came to the first packets of IPsec (UDP ports 500 and 4500)", vpns: []string{"l2tp-ipsec", "ikev2"},
 		shows: append([]sign{{protocol: "natt"}}, ikeFails...),
 		seen:  "IPsec's packets do not get through",
-		clear: "For L2TP/IPsec: " + lower(behindServerNAT) + ". Else the server, or a firewall before it, does not answer on UDP ports 500 and 4500, or the answers with certificates are too big for the way",
-		ask:   "Ask whether the server stands behind a NAT, whether UDP ports 500 and 4500 are open there, and whether it may cut IKE into fragments itself (RFC 7383)."},
+		clear: "{nat}Else " + silentPorts + ", or the answers with certificates are too big for the way",
+		ask:   "Ask whether UDP ports 500 and 4500 are open at the server, and whether it may cut IKE into fragments itself (RFC 7383){asknat}.", own: ownNoAnswer},
 	812: {means: "the server's policy refused you, or the way of signing in", vpns: ofWindows,
 		clear: "Compare how you sign in (MS-CHAP v2, EAP) with what the server allows",
 		ask:   "Ask whether your account may use the VPN at this time and with this way of signing in."},
-	868: {means: "the name of the VPN's server was not found", vpns: ofWindows, shows: []sign{{run: nameUnknown}},
+	868: {means: "the name of the VPN's server was not found", vpns: ofWindows, own: ownNoName, shows: []sign{{run: nameUnknown}},
 		seen:  "the test server's name was not found either: the DNS of this network or of this laptop does not work",
 		clear: "Check the server's name in the VPN's settings for a slip, and look it up (nslookup NAME): DNS must give the right address, of the right one of IPv4 and IPv6"},
 	13801: {means: "the certificates of IKE do not fit", vpns: []string{"ikev2"},
@@ -117,6 +125,7 @@ func lineBad(r Report) bool {
 // weigh brings together what Windows said and what was seen here.
 func (a *Aim) weigh(code int, w windowsError, r Report) {
 	concern := w.concern(a.VPN)
+	w = w.knowing(r.To)
 	a.Weighed = w.weighs(r, concern)
 	means := fmt.Sprintf("Windows error %d means that %s.", code, w.means)
 	switch a.Weighed {
@@ -124,6 +133,10 @@ func (a *Aim) weigh(code int, w windowsError, r Report) {
 		a.Headline = join(a.Headline, fmt.Sprintf("Windows error %d is none of %s: it belongs to %s.", code, title(a.VPN), titlesOf(w.vpns)))
 		return
 	case Explained:
+		if text, ok := w.atOwn(r, concern); ok {
+			a.ownError(w, means, text, r, concern)
+			break
+		}
 		a.Headline = join(a.Headline, means+" That fits what was seen here: "+w.seen+".")
 		w.explain(a, r, concern)
 	case AllPass:
@@ -183,6 +196,12 @@ func (w windowsError) weighs(r Report, concern []string) Weighed {
 	if w.shown(r, concern) {
 		return Explained
 	}
+	if _, ok := w.atOwn(r, concern); ok {
+		return Explained
+	}
+	if w.own == ownNoName && r.To.found() || !r.tested() && r.To != nil && len(r.To.answeredOf(concern)) > 0 {
+		return AllPass
+	}
 	open, known := false, false
 	for _, id := range concern {
 		switch v, _ := r.VPN(id); {
@@ -240,6 +259,18 @@ func (w windowsError) carried(r Report, concern []string) string {
 	for _, id := range concern {
 		if v, _ := r.VPN(id); v.Works == WorksYes || v.Works == WorksBut {
 			names = append(names, v.Title)
+		}
+	}
+	if w.own == ownNoName && r.To.found() {
+		return r.To.host() + " was found here, at " + r.To.Addr.Unmap().String()
+	}
+	if r.To != nil {
+		if ids := r.To.answeredOf(concern); len(ids) > 0 {
+			text := r.To.host() + " answers " + titlesOf(ids)
+			if len(names) > 0 {
+				text = verb(names, " gets through", " get through") + ", and " + text
+			}
+			return text
 		}
 	}
 	return verb(names, " gets through", " get through")

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 
 	"vpncheck/probe"
@@ -19,7 +20,7 @@ type Words struct {
 
 // catalogue returns what is said of a reason. It claims no more than the evidence behind the reason supports.
 func catalogue(r probe.Reason) (Words, bool) {
-	for _, table := range []map[probe.Reason]Words{networkWords, ipsecWords, udpWords, undecidedWords, untestedWords, sessionWords} {
+	for _, table := range []map[probe.Reason]Words{networkWords, ipsecWords, udpWords, undecidedWords, untestedWords, sessionWords, ownWords} {
 		if w, ok := table[r]; ok {
 			return w, true
 		}
@@ -55,7 +56,7 @@ func explain(v probe.Verdict, r probe.Reason, fa facts) Words {
 // with fills the placeholders.
 func (w Words) with(fa facts) Words {
 	var pairs []string
-	for _, p := range placeholders {
+	for _, p := range slices.Concat(placeholders, ownPlaceholders) {
 		pairs = append(pairs, "{"+p+"}", fa.fill[p])
 	}
 	r := strings.NewReplacer(pairs...)

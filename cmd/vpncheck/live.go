@@ -55,6 +55,9 @@ func (l *live) on(e probe.Event) {
 		default:
 			l.verdict(e, l.opts)
 		}
+	case "own":
+		l.tell("asking your own VPN server too")
+		return
 	case "witness":
 		l.tell("looking for who stopped it: five seconds more at most")
 		return

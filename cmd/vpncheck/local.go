@@ -45,13 +45,11 @@ type local struct {
 
 // local looks at this computer and its network only.
 func (f *runFlags) local(ctx context.Context, out, errs io.Writer) error {
-	for name, given := range map[string]bool{
+	if err := f.needString(map[string]bool{
 		"--only": len(f.only) > 0, "--family": f.family != "", "--events": f.events != "", "--prove": f.prove, "--timeout": f.timeout != 0,
 		"--deep": f.deep, "--changed": f.changed != 0,
-	} {
-		if given {
-			return wrongUsage(`give the line that "vpncheck serve" printed on the server, or set `+connEnv, "%s needs a connection string", name)
-		}
+	}); err != nil {
+		return err
 	}
 	page, err := url.Parse(f.portalURL)
 	if err != nil || page.Hostname() == "" {
@@ -74,6 +72,16 @@ func (f *runFlags) local(ctx context.Context, out, errs io.Writer) error {
 	}
 	if interrupted(ctx) {
 		return exit(exitInterrupted)
+	}
+	return nil
+}
+
+// needString refuses flags that mean nothing without a test server.
+func (f *runFlags) needString(flags map[string]bool) error {
+	for name, given := range flags {
+		if given {
+			return wrongUsage(`give the line that "vpncheck serve" printed on the server, or set `+connEnv, "%s needs a connection string", name)
+		}
 	}
 	return nil
 }

@@ -120,7 +120,7 @@ func stage(ctx context.Context, r netlab.Router, family string, built func(*netl
 func (p *play) start(host netlab.Host, stdout io.Writer, extra []*os.File, args ...string) (*actor, error) {
 	a := &actor{gone: make(chan struct{})}
 	a.cmd = &exec.Cmd{
-		Path: "/proc/self/exe", Args: append([]string{os.Args[0]}, args...), Stdout: stdout, Stderr: &a.said, ExtraFiles: extra,
+		Path: "/proc/self/exe", Args: append([]string{"vpncheck"}, args...), Stdout: stdout, Stderr: &a.said, ExtraFiles: extra,
 		Env: append(os.Environ(), untilEOF+"=1", connEnv+"="+p.link, peerEnv+"="),
 	}
 	stdin, err := a.cmd.StdinPipe()
@@ -221,6 +221,9 @@ func (p *play) laptop(ctx context.Context, f runFlags, on func(probe.Event)) (re
 	}
 	if f.timeout != 0 {
 		args = append(args, "--timeout", f.timeout.String())
+	}
+	if f.to != "" {
+		args = append(args, "--to", f.to)
 	}
 	out, in := io.Pipe()
 	read := make(chan struct{})

@@ -23,6 +23,7 @@ import (
 type runFlags struct {
 	outputFlags
 	aimFlags
+	ownFlags
 	only      []string
 	family    string
 	timeout   time.Duration
@@ -48,7 +49,11 @@ STRING is the connection string that "vpncheck serve" prints, vpncheck://HOST/CO
 
 With --vpn the first lines and the exit status are about that VPN alone, and --error weighs what Windows said against what is seen.
 
-Without STRING, run looks at this computer and its network only.
+With --to it also asks your own VPN server, HOST, with the first messages that any VPN client sends: without a name or a password, and after
+saying so, for it may log them. What it answers gets through, both ways. Silence proves nothing, unless the same got through to the server of
+STRING: then it is HOST that did not answer. This works without STRING too, with less to say. Ask only a server that is yours to use.
+
+Without STRING and --to, run looks at this computer and its network only.
 
 If you have just changed a setting of the router, say how long ago with --changed: without a restart a router may go on as before for ten
 minutes.
@@ -63,6 +68,8 @@ It needs root, or on Linux: sudo setcap cap_net_raw,cap_net_bind_service+ep vpnc
 		Example: `  sudo vpncheck run 'vpncheck://vpn.example.com/CODE'
   sudo vpncheck run -o report.json 'vpncheck://vpn.example.com/CODE'
   sudo vpncheck run --vpn l2tp-ipsec --error 809 'vpncheck://HOST/CODE'
+  sudo vpncheck run --to vpn.company.example --vpn ikev2 'vpncheck://HOST/CODE'
+  sudo vpncheck run --to vpn.company.example
   sudo vpncheck run --prove 'vpncheck://vpn.example.com/CODE'
   vpncheck run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -71,11 +78,15 @@ It needs root, or on Linux: sudo setcap cap_net_raw,cap_net_bind_service+ep vpnc
 			if err := f.checkGiven(cmd); err != nil {
 				return err
 			}
+			if err := f.checkOwn(cmd); err != nil {
+				return err
+			}
 			return f.run(ctx, args, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f.add(cmd)
 	f.addAim(cmd)
+	f.addOwn(cmd)
 	fl := cmd.Flags()
 	f.addOnly(cmd)
 	fl.BoolVar(&f.prove, "prove", false, "come only to prove to the server that packets arrive, from a machine outside; there are no verdicts")
@@ -112,6 +123,9 @@ func (f *runFlags) checkGiven(cmd *cobra.Command) error {
 	if f.prove && (f.vpn != "" || f.code != "") {
 		return wrongUsage("leave one of them out", "--prove gives no verdicts: --vpn and --error do not go with it")
 	}
+	if f.prove && f.to != "" {
+		return wrongUsage("leave one of them out", "--prove comes only to prove to a server of vpncheck's: --to does not go with it")
+	}
 	if f.prove && (len(f.output) > 0 || f.format != "text") {
 		return wrongUsage("leave one of them out", "--prove makes no report: -o and --format do not go with it")
 	}
@@ -146,11 +160,17 @@ func (f *runFlags) run(ctx context.Context, args []string, in io.Reader, out, er
 	if err != nil {
 		return err
 	}
-	if !given && (f.vpn != "" || f.code != "") {
-		return wrongUsage(`give the connection string that "vpncheck serve" prints`, "without a server nothing can be said of a VPN: --vpn and --error need one")
+	if !given && f.to == "" && (f.vpn != "" || f.code != "") {
+		return wrongUsage(`give the connection string that "vpncheck serve" prints, or your own VPN server with --to`, "without a server nothing can be said of a VPN: --vpn and --error need one")
 	}
 	if !given {
+		if f.to != "" {
+			return f.alone(ctx, in, out, errs)
+		}
 		return f.local(ctx, out, errs)
+	}
+	if f.to != "" && strings.EqualFold(f.to, link.Host) {
+		return wrongUsage("leave --to out, or name the server that your VPN connects to", "--to names the server of the connection string itself, which is asked anyway")
 	}
 	if !f.prove && f.format == "text" && len(f.only) == 0 {
 		f.ask(in, errs)
@@ -158,6 +178,7 @@ func (f *runFlags) run(ctx context.Context, args []string, in io.Reader, out, er
 	if len(along) > 0 {
 		fmt.Fprintf(errs, "vpncheck: testing %s too: the reasons of what you asked for depend on it\n", strings.Join(along, ", "))
 	}
+	f.sayOwn(errs)
 	return f.session(ctx, link, probes, out, errs)
 }
 
@@ -215,9 +236,18 @@ func (f *runFlags) session(ctx context.Context, link wire.ConnString, probes []p
 	show.vpn = f.vpn
 	show.silent = f.prove // what is asked only once decides nothing
 	show.line("connecting to " + report.Clean(link.Host, 60))
+	if f.timeout > 0 {
+		limited, cancel := context.WithTimeout(ctx, f.timeout)
+		defer cancel()
+		ctx = limited
+	}
 	on := func(e probe.Event) { ev.on(e); show.on(e) }
 	result, early := f.hold(ctx, link, probes, on)
-	rep := f.about(report.New(result, probes, report.Tool{Name: "vpncheck", Version: version()}))
+	rep := report.New(result, probes, report.Tool{Name: "vpncheck", Version: version()})
+	if result.Own != nil {
+		rep = rep.WithOwn(*result.Own)
+	}
+	rep = f.about(rep)
 	show.clear()
 	if err := ev.end(); err != nil {
 		return err
@@ -233,27 +263,16 @@ func (f *runFlags) session(ctx context.Context, link wire.ConnString, probes []p
 	if f.format == "text" && show.said {
 		fmt.Fprintln(errs)
 	}
-	if err := f.write(out, judged{rep}); err != nil {
-		return err
-	}
-	if interrupted(ctx) {
-		return exit(exitInterrupted)
-	}
-	return exit(f.asked(rep).ExitCode())
+	return f.finish(ctx, rep, out)
 }
 
 // hold is the whole of the core, from a connection string to a result, and says whether it ended before it was done.
 func (f *runFlags) hold(ctx context.Context, link wire.ConnString, probes []probe.Probe, on func(probe.Event)) (r probe.Result, early bool) {
-	if f.timeout > 0 {
-		limited, cancel := context.WithTimeout(ctx, f.timeout)
-		defer cancel()
-		ctx = limited
-	}
 	net := sock.Kernel{}
 	cfg := probe.Config{
 		Net: net, Host: link.Host, Port: link.Port, Access: link.Access, Pin: link.Pin, Build: version(), Prove: f.prove,
 		Deep: f.deep, Changed: f.changed,
-		Look: lookAround(net), Router: f.asker(net), Portal: signIn(link.Pin),
+		Look: lookAround(net), Router: f.asker(net), Portal: signIn(link.Pin), Own: f.ownConfig(),
 	}
 	switch f.family {
 	case "4":

@@ -31,10 +31,13 @@ func Text(w io.Writer, r report.Report, o Options) error {
 		p.aim(r)
 		p.blank()
 	}
+	if r.To != nil {
+		p.own(r)
+	}
 	if !nothing(r) {
 		p.vpns(r)
 	}
-	if !alone(r) {
+	if !alone(r) && !untested(r) {
 		p.summary(r)
 	}
 	if nothing(r) {
@@ -55,7 +58,9 @@ func Text(w io.Writer, r report.Report, o Options) error {
 			}
 		}
 		if len(folded) > 0 {
-			p.blank()
+			if len(full) > 0 || !alone(r) {
+				p.blank()
+			}
 			p.folded(folded)
 		}
 		if !o.Verbose {
@@ -64,6 +69,12 @@ func Text(w io.Writer, r report.Report, o Options) error {
 		p.notes(sheet(r.NATs, slices.DeleteFunc(slices.Clone(r.Notes), func(n report.Note) bool {
 			return report.EndsRun(n.Reason) && slices.ContainsFunc(p.explained, func(x report.Protocol) bool { return x.Reason == n.Reason })
 		})))
+	}
+	if r.To != nil {
+		if !untested(r) {
+			p.blank()
+		}
+		p.ownInFull(r, o)
 	}
 	if o.Verbose {
 		p.way(r.NATs)
@@ -93,8 +104,18 @@ func (p *page) last(r report.Report) {
 		p.para(0, 2, "What you can do now:", r.Aim.Now, color.Bold)
 		return
 	}
-	p.summary(r)
+	if r.To != nil {
+		p.ownSummary(r)
+	}
+	if !untested(r) {
+		p.summary(r)
+	}
 	p.recommendation(r)
+}
+
+// untested says that there was no test server to be: the report is of the person's own VPN server alone.
+func untested(r report.Report) bool {
+	return r.To != nil && len(r.Protocols) == 0 && r.Circumstances.NoSession == nil
 }
 
 func (p *page) summary(r report.Report) {
@@ -243,6 +264,13 @@ func (p *page) foot(r report.Report) {
 		add("Server %s", report.Clean(s.Host, 80))
 	case s.Address.IsValid():
 		add("Server %s", s.Address)
+	}
+	if r.To != nil {
+		whose := "your"
+		if len(facts) == 0 {
+			whose = "Your"
+		}
+		add("%s VPN's server %s", whose, place(r.To))
 	}
 	if l.Local.IsValid() {
 		add("laptop %s", l.Local)

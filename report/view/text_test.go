@@ -126,6 +126,23 @@ func spoil(t *testing.T, r report.Report) report.Report {
 	for i := range out.Notes {
 		out.Notes[i].Text = long
 	}
+	if to := out.To; to != nil {
+		to.Host, to.Headline, to.Advice, to.Notes = long, long, long, []report.Note{{Text: long}}
+		to.Diagnosis = &report.Diagnosis{Sentence: long}
+		for i := range to.Answers {
+			a := &to.Answers[i]
+			a.Title, a.Short, a.Sentence, a.Next, a.Because = long, long, long, long, []report.Note{{Reason: probe.EvOwnStandsIn, Text: long}}
+		}
+		for i := range to.Openings {
+			to.Openings[i].Told = []probe.Told{{What: long, Text: long}}
+			for j := range to.Openings[i].Stages {
+				for k := range to.Openings[i].Stages[j].Exchanges {
+					e := &to.Openings[i].Stages[j].Exchanges[k]
+					e.ID, e.Stage, e.Refused, e.Sent.Why = long, long, long, long
+				}
+			}
+		}
+	}
 	for i := range out.Protocols {
 		x := &out.Protocols[i]
 		x.ID, x.Title, x.Sentence, x.Next, x.Weak, x.Stage = long, long, long, long, long, long
@@ -156,8 +173,12 @@ func TestWidthAndSafety(t *testing.T) {
 	for _, name := range []string{"seven", "seven-no-privilege", "seven-state-clash", "thirteen", "thirteen-only-443"} {
 		some[name] = everyWorld()[name]
 	}
+	reports := ownReports()
 	for name, w := range some {
-		for _, r := range []report.Report{fixture(w), spoil(t, fixture(w))} {
+		reports[name] = fixture(w)
+	}
+	for name, r := range reports {
+		for _, r := range []report.Report{r, spoil(t, r)} {
 			for _, width := range []int{40, 53, 80, 132} {
 				plain := render(t, r, Options{Width: width, Verbose: true})
 				for _, line := range strings.Split(plain+render(t, r, Options{Width: width}), "\n") {

@@ -38,7 +38,11 @@ func (p *page) vpns(r report.Report) {
 }
 
 func (p *page) recommendation(r report.Report) {
-	switch x := r.Recommendation; {
+	x := r.Recommendation
+	if r.To != nil && r.To.Recommendation != nil {
+		x = r.To.Recommendation
+	}
+	switch {
 	case x == nil:
 	case x.VPN == "":
 		p.para(0, 0, "No best VPN:", x.Text, color.Bold)
