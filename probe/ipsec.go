@@ -207,6 +207,9 @@ func (t *wholeTalk) hold(ctx context.Context) Stage {
 		t.doubt()
 		return s
 	}
+	if t.v1 {
+		t.sa.answered()
+	}
 	t.missed = 0
 	auth, data, big := t.stage(wholeAuth), t.stage(wholeData), t.stage(wholeBig)
 	if !t.move() {
@@ -222,9 +225,7 @@ func (t *wholeTalk) hold(ctx context.Context) Stage {
 	case t.v1:
 		t.mover().Say(ctx, t.sealed(wholeCommit, t.sa.commit))
 	case t.part == wholeStock && t.flow == 1:
-		beside.Go(func() {
-			t.c.talk(ctx, wholeFragments, big, 1, func(ctx context.Context) Exchange { return t.large(ctx, big.ID) })
-		})
+		beside.Go(func() { t.fragments(ctx, big) })
 	}
 	t.tunnel()
 	t.c.talk(ctx, t.part, data, t.flow, func(ctx context.Context) Exchange { return t.say(ctx, data.ID, t.esp.packet) })
@@ -259,7 +260,6 @@ func (t *wholeTalk) open(ctx context.Context) Exchange {
 		}
 	case second:
 		t.answer = e.Returned.Bytes
-		t.sa.answered()
 	}
 	return e
 }
@@ -321,11 +321,22 @@ func (t *wholeTalk) auth(ctx context.Context, stage string) Exchange {
 	return e
 }
 
-// large sends IKE_AUTH as one message that is larger than any packet: the system cuts it, and routers may.
-func (t *wholeTalk) large(ctx context.Context, stage string) Exchange {
-	q := t.sealed(stage, t.sa.large)
+// fragments sends IKE_AUTH as one message that is larger than any packet: the system cuts it, and a router may drop what comes of it. It leaves from
+// a port of its own: whoever counts a flow's packets must not count these (F13).
+func (t *wholeTalk) fragments(ctx context.Context, s Stage) {
+	read := readNATT
+	if s.Carrier == wire.CarrierIKE {
+		read = readIKE
+	}
+	f, err := t.c.UDP(0, s.Port, s.Carrier, read)
+	if err != nil {
+		t.c.mustRefuse(wholeFragments, err)
+		return
+	}
+	defer f.Close()
+	q := t.sealed(s.ID, t.sa.large)
 	q.Part, q.Flow, q.DF = wholeFragments, 1, false
-	return t.mover().Ask(ctx, q)
+	t.c.talk(ctx, wholeFragments, s, 1, func(ctx context.Context) Exchange { return f.Ask(ctx, q) })
 }
 
 // tunnel begins ESP.

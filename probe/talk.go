@@ -71,7 +71,7 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 	if slow {
 		try = slowEvery
 	}
-	if slow && stage.Rounds > 1 {
+	if slow && stage.Span > 0 {
 		c.talkSlowly(ctx, part, stage, flow, ask)
 		return
 	}

@@ -302,3 +302,49 @@ func TestJoinedIPsecQuick(t *testing.T) {
 		}
 	})
 }
+
+// The data of a whole VPN that is limited, or cut off, is told as anybody's is (F13, F52): the tunnel that follows is a new one, slowly.
+func TestJoinedWholePaces(t *testing.T) {
+	data := func(p sock.FakePacket, out bool) bool { return out && onNATT(p, out, wire.NATTESP) }
+	both := func(p sock.FakePacket, out bool) bool { return out && onPort(p, wire.NATTPort) }
+	tunnel := func(p sock.FakePacket, out bool) string {
+		if data(p, out) {
+			return string(p.Payload[:4])
+		}
+		return ""
+	}
+	flow := func(p sock.FakePacket, out bool) string {
+		if both(p, out) {
+			return p.Src.String()
+		}
+		return ""
+	}
+	for _, c := range []struct {
+		name string
+		box  middlebox
+		want string
+	}{
+		{"one-a-second", limiting(1, 2, data), "passed rate-limit"},
+		{"punishes", punishing(6, data), "passed rate-limit"},
+		{"port-4500-one-a-second", limiting(1, 4, both), "passed rate-limit"},
+		{"tunnel-cut-after-8", cutAfterN(8, tunnel), "stalled stopped-after-n"},
+		{"flow-cut-after-9", cutAfterN(9, flow), "stalled stopped-after-n"},
+		{"flow-cut-after-1", cutAfterN(1, flow), "stalled stopped-after-n"},
+	} {
+		for _, id := range []string{"ikev2", "l2tp-ipsec"} {
+			t.Run(id+"/"+c.name, func(t *testing.T) {
+				t.Parallel()
+				join(t, c.box.route(), func(j *joined) {
+					j.ipsecProof()
+					f, o := j.only(id)
+					j.found(f, c.want)
+					if took := o.Ended.Sub(o.Started); took > 30*time.Second {
+						t.Errorf("it took %v", took)
+					} else {
+						t.Log(took, f.Stage)
+					}
+				})
+			})
+		}
+	}
+}
