@@ -90,6 +90,13 @@ var ikeBodyRows = []struct {
 		parse: reader(ParseIKENotify),
 	},
 	{
+		name:  "v1_notify",
+		b:     []byte{0, 0, 0, 1, 1, 4, 0, 14, 1, 2, 3, 4, 0xAA},
+		whole: 12,
+		body:  IKEv1Notify{DOI: 1, ProtocolID: ProtocolIDIKE, Type: 14, SPI: []byte{1, 2, 3, 4}, Data: []byte{0xAA}},
+		parse: reader(ParseIKEv1Notify),
+	},
+	{
 		name:  "notify_empty",
 		b:     []byte{0, 0, 0x40, 0x2E},
 		whole: 4,

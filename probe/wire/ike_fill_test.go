@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"crypto/ecdh"
+	"math/big"
 	"testing"
 )
 
@@ -30,10 +31,27 @@ func TestIKEPublic(t *testing.T) {
 	if _, err := ecdh.X25519().NewPublicKey(IKEPublic(GroupCurve25519)); err != nil {
 		t.Error(err)
 	}
+	for group, curve := range map[uint16]ecdh.Curve{GroupECP256: ecdh.P256(), GroupECP384: ecdh.P384()} {
+		if _, err := curve.NewPublicKey(append([]byte{4}, IKEPublic(group)...)); err != nil {
+			t.Errorf("group %d: no point of the curve: %v", group, err)
+		}
+	}
 	for group := range uint16(40) {
+		if b := IKEPublic(group); len(b) != IKEGroupLen(group) {
+			t.Errorf("group %d: got %d octets, want %d", group, len(b), IKEGroupLen(group))
+		}
+	}
+}
+
+// A server may check that a value is below the prime and in the group that the generator spans (RFC 6989, section 2.1): the squares.
+func TestIKEPublicMODP(t *testing.T) {
+	for group := range map[uint16]bool{GroupMODP1024: true, GroupMODP2048: true, GroupMODP3072: true, GroupMODP8192: true} {
 		b := IKEPublic(group)
-		if len(b) != IKEGroupLen(group) || len(b) > 0 && group != GroupCurve25519 && b[0] == 0 {
-			t.Errorf("group %d: got %x, want %d octets that do not start with zero", group, b, IKEGroupLen(group))
+		n := new(big.Int).SetBytes(b)
+		root := new(big.Int).Sqrt(n)
+		// All these primes begin with 64 bits that are set (RFC 3526).
+		if b[0]&0xC0 == 0 || b[0] >= 0xC0 || new(big.Int).Mul(root, root).Cmp(n) != 0 || bytes.Equal(b, IKEPublic(group)) {
+			t.Errorf("group %d: got %x, want a square that is fresh and well below the prime", group, b)
 		}
 	}
 }

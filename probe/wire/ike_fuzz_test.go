@@ -42,6 +42,8 @@ func FuzzParseIKE(f *testing.F) {
 			fuzzBody(t, p.Body, ParseIKEv1SA)
 			fuzzBody(t, p.Body, ParseIKEv2KE)
 			fuzzBody(t, p.Body, ParseIKENotify)
+			fuzzBody(t, p.Body, ParseIKEv1Notify)
+			fuzzNames(p.Body)
 		}
 	})
 }
@@ -54,4 +56,15 @@ func fuzzBody[T appender](t *testing.T, b []byte, parse func([]byte) (T, error))
 	}
 	again, err := parse(body.Append(nil))
 	same(t, body, again, err)
+}
+
+// fuzzNames puts into words what can be read.
+func fuzzNames(b []byte) {
+	VendorName(b)
+	if sa, err := ParseIKEv2SA(b); err == nil {
+		IKEv2ProposalName(sa[0])
+	}
+	if sa, err := ParseIKEv1SA(b); err == nil {
+		IKEv1TransformName(sa[0].Transforms[0])
+	}
 }
