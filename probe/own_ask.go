@@ -270,7 +270,8 @@ func (a *asker) file(h heardICMP) bool {
 	most := 0
 	for _, t := range a.talks {
 		t.each(func(e *Exchange) {
-			if n := quotes(h.m, e.Sent); n > most {
+			// The newest of those that are alike: each is sent again as it was.
+			if n := quotes(h.m, e.Sent); n > most || n == most && n > 0 && e.Sent.At.After(best.Sent.At) {
 				best, whose, most = e, t, n
 			}
 		})
