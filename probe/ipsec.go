@@ -67,7 +67,7 @@ func (p wholeIPsec) Info() Info {
 		After:    []string{"ike", "natt"}, // which have the source ports
 	}
 	if p.v1 {
-		info.ID, info.Title, info.RFC = "l2tp-ipsec", "L2TP/IPsec", "RFC 3193, RFC 2409, RFC 3947"
+		info.ID, info.Title, info.RFC = "l2tp-ipsec", "L2TP/IPsec (UDP 500 and 4500)", "RFC 3193, RFC 2409, RFC 3947"
 		info.Stages = []Stage{
 			ike(wholeInit, "the first messages on UDP port 500", "", 2),
 			natt(wholeAuth, "who is who, and Quick Mode, on UDP port 4500", 2), data,
@@ -75,7 +75,7 @@ func (p wholeIPsec) Info() Info {
 		}
 		return info
 	}
-	info.ID, info.Title, info.RFC = "ikev2", "IKEv2", "RFC 7296, RFC 7383"
+	info.ID, info.Title, info.RFC = "ikev2", "IKEv2 (UDP 500 and 4500)", "RFC 7296, RFC 7383"
 	info.Parts = append(info.Parts, Part{ID: wholeFragments, Title: "a large IKE_AUTH that IP cuts into fragments", Rounds: 2})
 	whole, cut := []string{wholeStock, wholeEphemeral}, []string{wholeFragments}
 	info.Stages = []Stage{

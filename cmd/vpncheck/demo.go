@@ -225,7 +225,7 @@ func fork(r netlab.Router) string {
 func compare(w io.Writer, r netlab.Router, rep report.Report, along []string) int {
 	code := 0
 	l := &lines{w: w, width: looks(w).Width}
-	fmt.Fprintf(w, "\nWhat is true of this router, and what vpncheck said:\n")
+	var said remarks
 	for _, p := range rep.Protocols {
 		if slices.Contains(along, p.ID) {
 			continue
@@ -234,8 +234,10 @@ func compare(w io.Writer, r netlab.Router, rep report.Report, along []string) in
 		if c.wrong() {
 			code = exitNotAll
 		}
-		l.wrap(fmt.Sprintf("  %-8s ", p.Name()), 11, c.sentence())
+		said.add(p.Name(), c.sentence())
 	}
+	fmt.Fprintf(w, "\nWhat is true of this router, and what vpncheck said:\n")
+	said.print(l)
 	if askedAll(rep) && !compareVPNs(l, r, rep) {
 		code = exitNotAll
 	}

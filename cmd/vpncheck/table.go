@@ -69,24 +69,42 @@ func (v vpnRow) sentence() string {
 	return text + words(v.said, v.reason) + ": WRONG"
 }
 
-// compareVPNs shows the table against what is true, what was said alike in one line, and says whether all of it was right.
+// compareVPNs shows the table against what is true, and says whether all of it was right.
 func compareVPNs(l *lines, r netlab.Router, rep report.Report) bool {
 	right := true
-	labels := make(map[string][]string)
-	var order []string
+	var said remarks
 	for _, v := range vpnRows(r, rep) {
-		text := v.sentence()
-		if labels[text] == nil {
-			order = append(order, text)
-		}
-		labels[text] = append(labels[text], v.label)
+		said.add(v.label, v.sentence())
 		right = right && v.right()
 	}
 	l.print("\nThe table of VPNs:\n")
-	for _, text := range order {
-		l.wrap("  ", 4, strings.Join(labels[text], ", ")+": "+text)
-	}
+	said.print(l)
 	return right
+}
+
+// remarks are sentences, each with those of whom it is said.
+type remarks []struct {
+	text string
+	of   []string
+}
+
+func (s *remarks) add(of, text string) {
+	for i := range *s {
+		if x := &(*s)[i]; x.text == text {
+			x.of = append(x.of, of)
+			return
+		}
+	}
+	*s = append(*s, struct {
+		text string
+		of   []string
+	}{text, []string{of}})
+}
+
+func (s remarks) print(l *lines) {
+	for _, x := range s {
+		l.wrap("  ", 4, strings.Join(x.of, ", ")+": "+x.text)
+	}
 }
 
 // addVPNs counts the rows of one router's table, and the recommendation as one.
