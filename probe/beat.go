@@ -17,6 +17,7 @@ const beatEvery = 200 * time.Millisecond
 type heart struct {
 	mint   *wire.Mint
 	number func() uint32
+	sends  func()         // called for each packet of the UDP leg
 	server netip.AddrPort // UDP
 
 	mu    sync.Mutex
@@ -24,11 +25,13 @@ type heart struct {
 	tls   map[uint32]int // ping number -> index of its beat
 	udp   map[uint32]int // exchange number -> index of its beat
 	nonce [wire.NonceSize]byte
+	known *Control      // what Control returned last; nil once something has changed
+	fresh time.Duration // until when it is right, since the start
 }
 
-func newHeart(mint *wire.Mint, number func() uint32, server netip.AddrPort) *heart {
+func newHeart(mint *wire.Mint, number func() uint32, sends func(), server netip.AddrPort) *heart {
 	return &heart{
-		mint: mint, number: number, server: server,
+		mint: mint, number: number, sends: sends, server: server,
 		facts: Control{Started: time.Now(), Every: beatEvery},
 		tls:   map[uint32]int{}, udp: map[uint32]int{},
 	}
@@ -63,6 +66,7 @@ func (h *heart) ping(l *link) {
 	h.mu.Lock()
 	n := h.number()
 	h.tls[n] = len(h.facts.TLS)
+	h.known = nil
 	h.facts.TLS = append(h.facts.TLS, Beat{At: time.Since(h.facts.Started)})
 	h.mu.Unlock()
 	l.write(wire.Message{Ping: &wire.Ping{N: n}})
@@ -77,9 +81,11 @@ func (h *heart) pong(p wire.Ping) {
 }
 
 func (h *heart) ask(conn sock.Conn) {
+	h.sends()
 	h.mu.Lock()
 	n := h.number()
 	h.udp[n] = len(h.facts.UDP)
+	h.known = nil
 	h.facts.UDP = append(h.facts.UDP, Beat{At: time.Since(h.facts.Started)})
 	tag := wire.Tag{Token: h.mint.Make(wire.Question, wire.CarrierControl, n), Nonce: h.nonce}
 	h.mu.Unlock()
@@ -109,26 +115,32 @@ func (h *heart) listen(conn sock.Conn) {
 // answered notes the round trip of a beat; a doubled answer changes nothing.
 func (h *heart) answered(leg []Beat, i int) {
 	if leg[i].RTT == 0 {
+		h.known = nil
 		leg[i].RTT = max(time.Microsecond, time.Since(h.facts.Started)-leg[i].At)
 	}
 }
 
-// Control is a copy of what the heart has seen so far. Beats that may still be answered are left out.
+// Control is what the heart has seen so far. Beats that may still be answered are left out. Nobody changes what it returns.
 func (h *heart) Control() Control {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c := h.facts
-	c.UDP, c.TLS = nil, nil
-	young := time.Since(h.facts.Started) - h.facts.late()
-	for _, b := range h.facts.UDP {
-		if b.RTT > 0 || b.At < young {
-			c.UDP = append(c.UDP, b)
-		}
+	now := time.Since(h.facts.Started)
+	if h.known != nil && now <= h.fresh {
+		return *h.known
 	}
-	for _, b := range h.facts.TLS {
-		if b.RTT > 0 || b.At < young {
-			c.TLS = append(c.TLS, b)
+	c, wait := h.facts, h.facts.late()
+	h.fresh = 1<<63 - 1
+	old := func(leg []Beat) (out []Beat) {
+		for _, b := range leg {
+			if b.RTT > 0 || b.At < now-wait {
+				out = append(out, b)
+			} else {
+				h.fresh = min(h.fresh, b.At+wait)
+			}
 		}
+		return out
 	}
+	c.UDP, c.TLS = old(h.facts.UDP), old(h.facts.TLS)
+	h.known = &c
 	return c
 }

@@ -3,6 +3,7 @@ package probe
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"strconv"
 
 	"vpncheck/probe/wire"
@@ -41,37 +42,40 @@ func way(e Exchange, w string) string {
 func compare(id, way string, a, b wire.Sighting, from int) []Change {
 	var out []Change
 	add := func(field, before, after string) {
-		if before != after {
-			out = append(out, Change{Exchange: id, Way: way, Field: field, Before: before, After: after})
+		out = append(out, Change{Exchange: id, Way: way, Field: field, Before: before, After: after})
+	}
+	endpoints := func(end string, a, b netip.AddrPort) {
+		if a, b := a.Addr().Unmap(), b.Addr().Unmap(); a != b {
+			add(end+" address", a.String(), b.String())
+		}
+		if a.Port() != b.Port() {
+			add(end+" port", strconv.Itoa(int(a.Port())), strconv.Itoa(int(b.Port())))
 		}
 	}
-	add("source address", a.Src.Addr().Unmap().String(), b.Src.Addr().Unmap().String())
-	add("source port", strconv.Itoa(int(a.Src.Port())), strconv.Itoa(int(b.Src.Port())))
-	add("destination address", a.Dst.Addr().Unmap().String(), b.Dst.Addr().Unmap().String())
-	add("destination port", strconv.Itoa(int(a.Dst.Port())), strconv.Itoa(int(b.Dst.Port())))
-	if a.TTL != nil && b.TTL != nil {
-		add("ttl", fmt.Sprint(*a.TTL), fmt.Sprint(*b.TTL))
-	}
-	if a.DSCP != nil && b.DSCP != nil {
-		add("dscp", fmt.Sprint(*a.DSCP), fmt.Sprint(*b.DSCP))
-	}
-	if a.DF != nil && b.DF != nil {
-		add("df", fmt.Sprint(*a.DF), fmt.Sprint(*b.DF))
-	}
-	if a.IPID != nil && b.IPID != nil {
-		add("ip-id", fmt.Sprint(*a.IPID), fmt.Sprint(*b.IPID))
-	}
-	if a.Checksum != nil && b.Checksum != nil {
-		add("checksum", fmt.Sprintf("%#04x", *a.Checksum), fmt.Sprintf("%#04x", *b.Checksum))
-	}
+	endpoints("source", a.Src, b.Src)
+	endpoints("destination", a.Dst, b.Dst)
+	field(add, "ttl", "%v", a.TTL, b.TTL)
+	field(add, "dscp", "%v", a.DSCP, b.DSCP)
+	field(add, "df", "%v", a.DF, b.DF)
+	field(add, "ip-id", "%v", a.IPID, b.IPID)
+	field(add, "checksum", "%#04x", a.Checksum, b.Checksum)
 	if len(a.Bytes) == 0 || len(b.Bytes) == 0 {
 		return out // a connection attempt: one end sees its SYN, the other does not
 	}
-	add("length", strconv.Itoa(len(a.Bytes)), strconv.Itoa(len(b.Bytes)))
+	if len(a.Bytes) != len(b.Bytes) {
+		add("length", strconv.Itoa(len(a.Bytes)), strconv.Itoa(len(b.Bytes)))
+	}
 	if ch, ok := comparePayload(id, way, a.Bytes, b.Bytes, from); ok {
 		out = append(out, ch)
 	}
 	return out
+}
+
+// field adds a header field that both ends saw, if it differs.
+func field[T comparable](add func(field, before, after string), name, format string, a, b *T) {
+	if a != nil && b != nil && *a != *b {
+		add(name, fmt.Sprintf(format, *a), fmt.Sprintf(format, *b))
+	}
 }
 
 // comparePayload shows the first run of octets that differ, eight at most.

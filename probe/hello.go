@@ -75,7 +75,7 @@ func (p *Path) begin(conn *tls.Conn, s wire.Session) {
 	p.budget = min(cmp.Or(s.Packets, maxPackets), maxPackets)
 	p.mint = wire.NewMint(s.ID, s.Key)
 	p.wireGuard.begin(p.mint)
-	p.heart = newHeart(p.mint, p.number, netip.AddrPortFrom(p.Server, s.Control))
+	p.heart = newHeart(p.mint, p.number, p.beat, netip.AddrPortFrom(p.Server, s.Control))
 	conn.SetDeadline(time.Time{})
 	p.link = newLink(conn, p.heart.pong)
 }

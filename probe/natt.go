@@ -54,7 +54,7 @@ func (n NATT) Observe(ctx context.Context, path *Path) (Observation, error) {
 	var both sync.WaitGroup
 	done := make(chan struct{})
 	opened := sync.OnceFunc(func() { close(done) })
-	if stock, err := c.UDP(wire.NATTPort, wire.NATTPort, wire.CarrierNATT, readNATT); err == nil {
+	if stock, err := c.sharedUDP(wire.NATTPort, wire.NATTPort, wire.CarrierNATT, readNATT); err == nil {
 		defer stock.Close()
 		both.Go(func() {
 			defer opened()
@@ -91,6 +91,7 @@ func (c *Conversation) mustRefuse(part string, err error) {
 // is limited, or where that has a checksum too.
 func (n NATT) fromStock(ctx context.Context, c *Conversation, f *Flow, opened func()) {
 	n.hold(ctx, c, nattZero, f, opened)
+	c.path.ended("natt", nattZero)
 	stages := n.Info().Stages
 	if c.path.Server.Is6() || c.slowed(nattZero) || c.weigh(nattZero, stages[0]).verdict != Passed || c.weigh(nattZero, stages[1]).verdict != Passed {
 		return

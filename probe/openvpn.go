@@ -39,7 +39,7 @@ func openVPNStages(over string, c wire.Carrier, port uint16) []Stage {
 		{ID: openVPNReset, Title: "OpenVPN's opening on " + over, Carrier: c, Rounds: 1, Port: port},
 		{ID: openVPNTLS, Title: "the TLS greeting on " + over, Carrier: c, Rounds: 1, Port: port},
 		{ID: openVPNKeys, Title: "the exchange of keys on " + over, Carrier: c, Rounds: 1, Port: port},
-		{ID: openVPNData, Title: "data on " + over, Carrier: c, Rounds: 12, Span: 1500 * time.Millisecond, Port: port},
+		{ID: openVPNData, Title: "data on " + over, Carrier: c, Rounds: 12, Span: time.Second, Port: port},
 	}
 }
 

@@ -37,6 +37,7 @@ type Path struct {
 	prove     bool                // one answer of each is enough: come only to show that packets arrive
 	progress  func(protocol string, part float64)
 	waiting   func(protocol string, atMost time.Duration)
+	partEnded func(name string)
 
 	// ikeOpened is closed when IKE's opening has been answered or given up: warm ESP comes after it (T27).
 	ikeOpened chan struct{}
@@ -51,8 +52,8 @@ type Path struct {
 	next  time.Time // when the next packet may leave
 }
 
-// pace is the least time between two packets of a run: 60 a second.
-const pace = time.Second / 60
+// pace is the least time between two packets of a run, TCP's not counted: 60 a second, less what a beat of the control may come in between.
+const pace = time.Second / 58
 
 // Circumstances is a copy of what is known so far.
 func (p *Path) Circumstances() Circumstances {
@@ -143,6 +144,24 @@ func (p *Path) clear(ctx context.Context) bool {
 	p.next = at.Add(pace)
 	p.mu.Unlock()
 	return sleep(ctx, at.Sub(now))
+}
+
+// beat counts a packet of the control, which waits for nobody: the next one of a conversation leaves so much later.
+func (p *Path) beat() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sent++
+	if now := time.Now(); p.next.Before(now) {
+		p.next = now
+	}
+	p.next = p.next.Add(pace)
+}
+
+// ended notes that a form of a protocol has nothing more to ask.
+func (p *Path) ended(protocol, part string) {
+	if p.partEnded != nil {
+		p.partEnded(protocol + "/" + part)
+	}
 }
 
 // waits notes that others behind the same address have the turn, and tells whoever looks on.

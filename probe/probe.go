@@ -180,7 +180,7 @@ type Info struct {
 	Parts    []Part
 	Stages   []Stage
 	Carriers []wire.Carrier
-	// After names probes that must have ended before this one begins, if they run at all.
+	// After names probes that must have ended before this one begins, if they run at all; "natt/esp-zero" one form of a probe.
 	After []string
 	// Late says that it looks like bait to whatever inspects packets: it begins when all that are not late have ended, and what then becomes
 	// of the line changes none of their verdicts.

@@ -3,8 +3,10 @@ package probe
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,7 +38,7 @@ type Result struct {
 // Run holds the conversations, side by side where Info.After allows it, and judges them. on is called for each event, one at a time. Run ends
 // the session. A path without a session gives a result in which everything is untested.
 func Run(ctx context.Context, p *Path, probes []Probe, on func(Event)) Result {
-	r := &run{path: p, probes: probes, on: on, started: time.Now(), obs: make([]*Observation, len(probes)), done: map[string]chan struct{}{}}
+	r := &run{path: p, probes: probes, on: on, started: time.Now(), obs: make([]*Observation, len(probes)), tallies: map[string]Tally{}, done: map[string]chan struct{}{}}
 	if p.link != nil && !p.stopped() {
 		r.hold(ctx)
 	}
@@ -69,8 +71,9 @@ type run struct {
 
 	mu      sync.Mutex
 	obs     []*Observation
+	tallies map[string]Tally // of those that are in
 	told    map[string]bool
-	done    map[string]chan struct{} // by probe id, closed when it has ended
+	done    map[string]chan struct{} // by probe id, or that and a part's; closed when it has ended
 	parts   map[string]float64
 	percent int
 
@@ -95,8 +98,14 @@ func (r *run) hold(ctx context.Context) {
 	r.path.listenICMP(beating.Done())
 	router := r.askRouter(ctx)
 	r.event(Event{Kind: "session"})
+	r.path.partEnded = r.close
 	for _, p := range r.probes {
 		r.done[p.Info().ID] = make(chan struct{})
+		for _, before := range p.Info().After {
+			if strings.Contains(before, "/") {
+				r.done[before] = make(chan struct{})
+			}
+		}
 	}
 	if _, ok := r.done["ike"]; !ok {
 		r.path.ikeDone() // nobody to wait for
@@ -121,12 +130,28 @@ func (r *run) observe(ctx context.Context, late bool) {
 	for i, p := range r.probes {
 		if p.Info().Late == late {
 			all.Go(func() {
-				defer close(r.done[p.Info().ID])
+				defer r.close(p.Info().ID)
 				r.one(ctx, i, p)
 			})
 		}
 	}
 	all.Wait()
+}
+
+// close lets those go on that wait for a probe, or for one form of it. The forms of a probe have ended when it has.
+func (r *run) close(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for before, ch := range r.done {
+		if before != name && !strings.HasPrefix(before, name+"/") {
+			continue
+		}
+		select {
+		case <-ch:
+		default:
+			close(ch)
+		}
+	}
 }
 
 // controlSocket opens the UDP leg; without it TLS beats alone.
@@ -145,8 +170,9 @@ func (r *run) controlSocket() sock.Conn {
 func (r *run) one(ctx context.Context, i int, p Probe) {
 	info := p.Info()
 	for _, before := range info.After {
-		if ch, ok := r.done[before]; ok && (info.Late || !r.isLate(before)) {
-			<-ch
+		of, _, _ := strings.Cut(before, "/")
+		if _, runs := r.done[of]; runs && (info.Late || !r.isLate(of)) {
+			<-r.done[before]
 		}
 	}
 	o := Observation{Protocol: info.ID}
@@ -158,7 +184,7 @@ func (r *run) one(ctx context.Context, i int, p Probe) {
 		}
 	}
 	r.mu.Lock()
-	r.obs[i] = &o
+	r.obs[i], r.tallies[info.ID] = &o, Beside(p, o)
 	r.mu.Unlock()
 	r.progress(info.ID, 1)
 	r.tell()
@@ -211,15 +237,16 @@ func (r *run) missing(id string) bool {
 	return false
 }
 
-// beside counts how all protocols fared that are in, by what is known of the line by now.
+// beside is how all protocols fared that are in, by what is known of the line by now.
 func (r *run) beside(c Circumstances) map[string]Tally {
-	out := map[string]Tally{}
+	out := maps.Clone(r.tallies)
 	for i, p := range r.probes {
 		if r.obs[i] != nil {
-			n := Beside(p, *r.obs[i])
+			id := p.Info().ID
+			n := out[id]
 			n.Random = contrastOf(*r.obs[i], c.Control)
 			n.Stalled = n.Returned > 0 && n.Returned < n.Tries && Judge(p, *r.obs[i], c).Verdict == Stalled
-			out[p.Info().ID] = n
+			out[id] = n
 		}
 	}
 	return out

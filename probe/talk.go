@@ -33,34 +33,46 @@ func (c *Conversation) part(o Observation, id string) Part {
 // decided says whether more tries could change nothing, by those of the flows from a number on: what came before them is no reason to go on
 // with them, and none to give them up.
 func (c *Conversation) decided(part string, stage Stage, from int) bool {
-	s := c.scale(part, stage)
-	s.obs.Exchanges = slices.DeleteFunc(s.obs.Exchanges, func(e Exchange) bool { return e.Stage == stage.ID && e.Flow < from })
-	w := s.weigh()
+	return c.scale(part, stage).from(from).weigh().decided()
+}
+
+// from is a scale without what a stage's flows before a number came to.
+func (s scale) from(flow int) scale {
+	s.obs.Exchanges = slices.DeleteFunc(s.obs.Exchanges, func(e Exchange) bool { return e.Stage == s.stage.ID && e.Flow < flow })
+	return s
+}
+
+func (w weight) decided() bool {
 	return w.verdict != Inconclusive || w.reason == ServerUnproven || w.reason == ServerFirewall
 }
 
-// stoppedOn says whether a flow that had begun has stopped beyond what loss explains.
+// stopped says whether a flow that had begun has stopped beyond what loss explains.
+func (w weight) stopped(flow int) bool {
+	return slices.ContainsFunc(w.because, func(e Evidence) bool { return e.Reason == EvStopped && e.Args["flow"] == flow })
+}
+
+// stoppedOn says so of a flow as it stands.
 func (c *Conversation) stoppedOn(part string, stage Stage, flow int) bool {
-	for _, e := range c.weigh(part, stage).because {
-		if e.Reason == EvStopped && e.Args["flow"] == flow {
-			return true
-		}
-	}
-	return false
+	return c.weigh(part, stage).stopped(flow)
 }
 
 // enough says whether a stage is decided, or a flow of it has stopped, and stays so once the control's last beats are in, where the line
-// loses anything.
-func (c *Conversation) enough(ctx context.Context, part string, stage Stage, flow int) bool {
-	over := func() bool { return c.decided(part, stage, flow) || c.stoppedOn(part, stage, flow) }
-	if !over() {
-		return false
+// loses anything; and whether it has passed.
+func (c *Conversation) enough(ctx context.Context, part string, stage Stage, flow int) (over, passed bool) {
+	look := func() (over, passed bool) {
+		s := c.scale(part, stage)
+		w := s.weigh()
+		over, passed = w.decided(), w.verdict == Passed
+		if flow > 1 {
+			over = s.from(flow).weigh().decided()
+		}
+		return over || w.stopped(flow), passed
 	}
-	if !c.path.heart.Control().loses() || c.weigh(part, stage).verdict == Passed {
-		return true
+	if over, passed = look(); !over || passed || !c.path.heart.Control().loses() {
+		return over, passed
 	}
 	sleep(ctx, c.path.heart.Control().late())
-	return over()
+	return look()
 }
 
 // talk asks round after round on one flow, one question outstanding, until the stage is decided, the flow has stopped, or eight seconds
@@ -121,7 +133,7 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 		if c.path.prove && answered > 0 {
 			return
 		}
-		if c.enough(ctx, part, stage, flow) && (answered >= rounds || c.weigh(part, stage).verdict != Passed) {
+		if over, passed := c.enough(ctx, part, stage, flow); over && (answered >= rounds || !passed) {
 			return
 		}
 		if time.Now().After(enough) && c.lossyOn(part, stage, flow, maxChance) {

@@ -136,7 +136,8 @@ func (w *witnesses) rest(ctx context.Context) bool {
 
 // trainTakes is how long a train and the reading after it take, as a rule.
 func (w *witnesses) trainTakes() time.Duration {
-	return trainLength*pace + w.settling() + 50*time.Millisecond
+	const beats = trainLength*pace/beatEvery + 1 // of the control, in between
+	return (trainLength+beats)*pace + w.settling() + 50*time.Millisecond
 }
 
 // settling is how long the last packet's answer, and the server's word of it, are on their way.

@@ -28,7 +28,7 @@ func (WireGuard) Info() Info {
 		Parts: []Part{{ID: wireGuardPart, Title: "a handshake and data", Deciding: true}},
 		Stages: []Stage{
 			{ID: wireGuardHandshake, Title: "WireGuard's handshake on UDP port 51820", Carrier: wire.CarrierWireGuard, Rounds: 1, Port: wire.WireGuardPort},
-			{ID: wireGuardData, Title: "data on UDP port 51820", Carrier: wire.CarrierWireGuard, Rounds: 12, Span: 1500 * time.Millisecond,
+			{ID: wireGuardData, Title: "data on UDP port 51820", Carrier: wire.CarrierWireGuard, Rounds: 12, Span: time.Second,
 				Port: wire.WireGuardPort},
 		},
 		Carriers: []wire.Carrier{wire.CarrierWireGuard},

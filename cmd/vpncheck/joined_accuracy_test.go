@@ -251,6 +251,7 @@ func (m *confusion) String() string {
 
 // TestJoinedAccuracy is short unless VPNCHECK_ACCURACY says how many protocol runs of each line there are to be.
 func TestJoinedAccuracy(t *testing.T) {
+	t.Parallel()
 	runs := 70
 	if n, err := strconv.Atoi(os.Getenv("VPNCHECK_ACCURACY")); err == nil {
 		runs = n

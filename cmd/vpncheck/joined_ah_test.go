@@ -77,6 +77,7 @@ func serverNAT(p sock.FakePacket) []sock.FakePacket {
 }
 
 func TestJoinedAH(t *testing.T) {
+	t.Parallel()
 	homeAH := func(p sock.FakePacket) bool { return isAH(p) && p.Src.Addr() == atHome }
 	edit := func(f func(*sock.FakePacket)) func(sock.FakePacket) []sock.FakePacket {
 		return func(p sock.FakePacket) []sock.FakePacket {
@@ -121,6 +122,7 @@ func TestJoinedAH(t *testing.T) {
 
 // A NAT in front of the server breaks AH as well as one in front of the laptop.
 func TestJoinedAHServerNAT(t *testing.T) {
+	t.Parallel()
 	join(t, serverNAT, func(j *joined) {
 		j.cs.Host = "198.51.100.99"
 		f, o := j.only("ah")
@@ -133,6 +135,7 @@ func TestJoinedAHServerNAT(t *testing.T) {
 
 // What a system cannot send was not asked.
 func TestJoinedAHUnasked(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		harm func(*sock.FakeHost)

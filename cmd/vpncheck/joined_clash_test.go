@@ -44,6 +44,7 @@ func oneEach() func(sock.FakePacket) []sock.FakePacket {
 // What another laptop's run has left in the router is no block: neither of what it used at the server's second address too (ESP), nor of what
 // it used at the first one alone.
 func TestJoinedOthersClash(t *testing.T) {
+	t.Parallel()
 	join(t, oneEach(), func(j *joined) {
 		j.prove()
 		j.want(j.run(j.Context(), j.laptop), map[string]string{"gre": "passed", "esp": "passed", "ah": "altered ah-through-nat"})
@@ -64,6 +65,7 @@ func TestJoinedOthersClash(t *testing.T) {
 
 // A server that sees the laptop come from the laptop's own gateway stands behind the same router (F57): nothing is asked.
 func TestJoinedHairpin(t *testing.T) {
+	t.Parallel()
 	gateway := netip.MustParseAddr("192.168.1.1")
 	join(t, func(p sock.FakePacket) []sock.FakePacket {
 		switch {
@@ -92,6 +94,7 @@ func TestJoinedHairpin(t *testing.T) {
 
 // Where the laptop could have asked an address of the other family, too, that is told (T37).
 func TestJoinedFamilies(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		found  []netip.Addr

@@ -43,6 +43,7 @@ func blackHole(way bool) middlebox {
 
 // With --deep thirty small rounds are held, and three of full size, which something may drop (F07, F08).
 func TestJoinedDeep(t *testing.T) {
+	t.Parallel()
 	open := drop(func(sock.FakePacket, bool) bool { return false })
 	lossy := func() func(sock.FakePacket, bool) []sock.FakePacket {
 		n := 0

@@ -125,6 +125,7 @@ func tryBoxes(t *testing.T, rows []boxRow) {
 }
 
 func TestJoinedESP(t *testing.T) {
+	t.Parallel()
 	tryBoxes(t, []boxRow{
 		{"open", drop(func(sock.FakePacket, bool) bool { return false }), "passed", "passed"},
 		{"doubled", func() func(sock.FakePacket, bool) []sock.FakePacket {
@@ -159,6 +160,7 @@ func TestJoinedESP(t *testing.T) {
 
 // A carrier's NAT gives what has no ports another address than the rest.
 func TestJoinedESPAddressesDiffer(t *testing.T) {
+	t.Parallel()
 	other := netip.MustParseAddr("203.0.113.3")
 	route := func(p sock.FakePacket) []sock.FakePacket {
 		switch {
@@ -192,6 +194,7 @@ func part(r probe.Result, protocol, id string) string {
 }
 
 func TestJoinedESPParts(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		box  middlebox
@@ -221,6 +224,7 @@ func TestJoinedESPParts(t *testing.T) {
 
 // Without raw sockets ESP is not asked; port 4500 needs none.
 func TestJoinedESPUnprivileged(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		j.laptop.Deny = map[string]error{"raw": errors.ErrUnsupported}
 		j.want(j.run(j.Context(), j.laptop), map[string]string{"esp": "untested os-refuses", "natt": "passed"})
@@ -229,6 +233,7 @@ func TestJoinedESPUnprivileged(t *testing.T) {
 
 // Over IPv6 every datagram has a checksum (RFC 8200, section 8.1).
 func TestJoinedESPOverIPv6(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		j.cs.Host = atServer6.String()
 		r := j.run(j.Context(), j.laptop)

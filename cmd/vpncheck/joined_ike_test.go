@@ -68,6 +68,7 @@ func encrypted(p sock.FakePacket) bool {
 }
 
 func TestJoinedIKE(t *testing.T) {
+	t.Parallel()
 	fromStock := func(p sock.FakePacket) bool { return leavesHome(p) && p.Src.Port() == wire.IKEPort }
 	for _, c := range []struct {
 		name  string
@@ -119,6 +120,7 @@ func TestJoinedIKE(t *testing.T) {
 
 // On the open path all three forms pass, in little more than the rounds' span, and NAT detection finds the laptop's NAT.
 func TestJoinedIKEPasses(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		r := j.ike(j.laptop)
 		f := r.Findings[0]
@@ -143,6 +145,7 @@ func TestJoinedIKEPasses(t *testing.T) {
 
 // A laptop that may not have port 500 asks from another, and says so; without any port it asks nothing.
 func TestJoinedIKEStandsIn(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		deny  string
 		err   error

@@ -49,6 +49,7 @@ func large(p sock.FakePacket) bool { return p.Proto == wire.IPProtoUDP && len(p.
 func plainESP(p sock.FakePacket) bool { return p.Proto == wire.IPProtoESP }
 
 func TestJoinedWholeIPsec(t *testing.T) {
+	t.Parallel()
 	const dropped, shut, back = "blocked-out udp-port-dropped", "inconclusive port-clash", "blocked-back udp-port-back-dropped"
 	for _, c := range []struct {
 		name        string
@@ -94,6 +95,7 @@ func TestJoinedWholeIPsec(t *testing.T) {
 // What stops the whole alone, and neither IKE nor NAT-T on the same ports, is told by random octets of its size: what is in the packets, or how
 // large they are (F08, F12).
 func TestJoinedWholeAlone(t *testing.T) {
+	t.Parallel()
 	const content, back, full = "blocked-out udp-content-dropped", "blocked-back udp-content-back-dropped", "stalled full-size-dropped"
 	fragment := func(p sock.FakePacket) bool {
 		m, ok := markedIKE(p)
@@ -157,6 +159,7 @@ func (j *joined) ipsecProof() {
 
 // What IP cuts into fragments, and a router drops, is told and decides nothing.
 func TestJoinedIPFragments(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		drop func(p sock.FakePacket) bool
@@ -180,6 +183,7 @@ func TestJoinedIPFragments(t *testing.T) {
 
 // Behind a NAT the conversation moves to port 4500 with the SPIs of its opening; without one it stays, and ESP is plain.
 func TestJoinedIPsecMoves(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		route func(sock.FakePacket) []sock.FakePacket
@@ -237,6 +241,7 @@ func TestJoinedIPsecMoves(t *testing.T) {
 
 // Without plain ESP, at either end, what is not behind a NAT is wrapped all the same; and a held port is not needed.
 func TestJoinedIPsecStandsIn(t *testing.T) {
+	t.Parallel()
 	straight := func(p sock.FakePacket) []sock.FakePacket { return []sock.FakePacket{p} }
 	for _, c := range []struct {
 		name    string
@@ -265,6 +270,7 @@ func TestJoinedIPsecStandsIn(t *testing.T) {
 
 // A router that rewrites what it reads breaks the VPN as a whole, and says where.
 func TestJoinedIPsecAltered(t *testing.T) {
+	t.Parallel()
 	for name, which := range map[string]func(sock.FakePacket) bool{
 		"init": func(p sock.FakePacket) bool { return outwards(p) && onPort(p, wire.IKEPort) },
 		"data": func(p sock.FakePacket) bool { return outwards(p) && inUDP(p) },
@@ -285,6 +291,7 @@ func TestJoinedIPsecAltered(t *testing.T) {
 
 // On the open path both are done soon, side by side, and ask nothing that they need not.
 func TestJoinedIPsecQuick(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		r := j.ipsec(j.laptop)
 		if took := r.Ended.Sub(r.Started); took > 1600*time.Millisecond {

@@ -39,6 +39,7 @@ func (j *joined) l2tpSent() (out []wire.L2TP) {
 
 // A conversation has the messages of a stock client, in their order, with the numbers that a server expects.
 func TestJoinedL2TPConversation(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		began := time.Now()
 		f, o := j.only("l2tp")
@@ -75,6 +76,7 @@ func TestJoinedL2TPConversation(t *testing.T) {
 }
 
 func TestJoinedL2TP(t *testing.T) {
+	t.Parallel()
 
 	edit := func(is func(sock.FakePacket) bool, f func(b []byte)) func(sock.FakePacket) []sock.FakePacket {
 		return func(p sock.FakePacket) []sock.FakePacket {
@@ -119,6 +121,7 @@ func TestJoinedL2TP(t *testing.T) {
 
 // A change in the header says which ID it hit.
 func TestJoinedL2TPField(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		at    int
 		field string
@@ -140,6 +143,7 @@ func TestJoinedL2TPField(t *testing.T) {
 
 // A server of the router's own is not ours, whatever it answers (F18).
 func TestJoinedL2TPHijacked(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		answer []byte
@@ -166,6 +170,7 @@ func TestJoinedL2TPHijacked(t *testing.T) {
 
 // Without the stock port the ephemeral one decides, and says so; without either nothing was asked.
 func TestJoinedL2TPUnasked(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		deny map[string]error
@@ -196,6 +201,7 @@ func TestJoinedL2TPUnasked(t *testing.T) {
 
 // Whoever interrupts a run leaves no tunnel behind.
 func TestJoinedL2TPInterrupted(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		ctx, cancel := context.WithCancel(j.Context())
 		defer cancel()
@@ -212,6 +218,7 @@ func TestJoinedL2TPInterrupted(t *testing.T) {
 
 // A tunnel that stops midway is tried once more before that is a verdict.
 func TestJoinedL2TPStalls(t *testing.T) {
+	t.Parallel()
 	seen := map[uint16]int{}
 	join(t, func(p sock.FakePacket) []sock.FakePacket {
 		if l2tpFrom(p, 0) && p.Payload[0]&0x80 == 0 {
@@ -229,6 +236,7 @@ func TestJoinedL2TPStalls(t *testing.T) {
 
 // However the dice fall, a lossy line makes no verdict of its own (T19).
 func TestJoinedL2TPLoss(t *testing.T) {
+	t.Parallel()
 	undecided := 0
 	for seed := range uint64(20) {
 		join(t, lossy(seed, nat(always)), func(j *joined) {

@@ -81,6 +81,7 @@ func (m middlebox) withoutNAT() func(sock.FakePacket) []sock.FakePacket {
 
 // A limiter is told from a block and from a bad line, whatever it limits (F52, T35).
 func TestJoinedLimiter(t *testing.T) {
+	t.Parallel()
 	for id, is := range dataOut {
 		for name, box := range map[string]middlebox{
 			"one-a-second":      limiting(1, 2, is),
@@ -109,6 +110,7 @@ func TestJoinedLimiter(t *testing.T) {
 
 // What is cut off after a number of packets is not limited, however slowly it is asked (F13).
 func TestJoinedNoLimiter(t *testing.T) {
+	t.Parallel()
 	flowOf := func(p sock.FakePacket, out bool) string {
 		if out && isESP(p) {
 			return string(p.Payload[:4])
@@ -157,6 +159,7 @@ func TestJoinedNoLimiter(t *testing.T) {
 
 // A limiter on all UDP makes the control lose as well: nothing false is said of any protocol (F52).
 func TestJoinedUDPLimiter(t *testing.T) {
+	t.Parallel()
 	for _, rate := range []float64{3, 6, 10, 20} {
 		box := limiting(rate, 5, func(p sock.FakePacket, out bool) bool { return out && p.Proto == wire.IPProtoUDP })
 		join(t, box.route(), func(j *joined) {

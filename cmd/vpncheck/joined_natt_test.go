@@ -25,6 +25,7 @@ func hijacker() func(sock.FakePacket, bool) []sock.FakePacket {
 }
 
 func TestJoinedNATT(t *testing.T) {
+	t.Parallel()
 	tryBoxes(t, []boxRow{
 		{"natt-out", drop(func(p sock.FakePacket, out bool) bool { return out && toPort(p, out, wire.NATTPort) }),
 			"passed", "blocked-out udp-port-dropped"},
@@ -66,6 +67,7 @@ func TestJoinedNATT(t *testing.T) {
 
 // A laptop that cannot ask as a real client would asks in the next best form, and says so.
 func TestJoinedNATTStandsIn(t *testing.T) {
+	t.Parallel()
 	unsupported := func(p *sock.FakePacket) error {
 		if p.Checksum == sock.ChecksumNone {
 			return errors.ErrUnsupported
@@ -124,6 +126,7 @@ func told(r probe.Result, protocol string, reason probe.Reason) bool {
 
 // What left the laptop on port 4500 is what a real client sends.
 func TestJoinedNATTForms(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		r := j.run(j.Context(), j.laptop)
 		ports := map[bool]int{}

@@ -23,6 +23,7 @@ func openVPNBack(p sock.FakePacket) bool {
 
 // A conversation has the packets of OpenVPN 2.6, in their order and of their sizes.
 func TestJoinedOpenVPNConversation(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		f, o := j.only("openvpn-udp")
 		j.found(f, "passed")
@@ -58,6 +59,7 @@ func (j *joined) followed(o probe.Observation) {
 }
 
 func TestJoinedOpenVPN(t *testing.T) {
+	t.Parallel()
 	opcode := func(code byte) func(sock.FakePacket) bool {
 		return func(p sock.FakePacket) bool { return openVPNOut(p) && p.Payload[0]>>3 == code }
 	}
@@ -116,6 +118,7 @@ func (j *joined) stream(change func(m wire.OpenVPN, b []byte, toServer bool) []b
 }
 
 func TestJoinedOpenVPNTCP(t *testing.T) {
+	t.Parallel()
 	port := func(p sock.FakePacket) bool {
 		return p.Proto == 6 && p.Src.Addr() == atHome && p.Dst.Port() == wire.OpenVPNPort
 	}
@@ -159,6 +162,7 @@ func TestJoinedOpenVPNTCP(t *testing.T) {
 
 // A session that stops midway is opened once more before that is a verdict.
 func TestJoinedOpenVPNStalls(t *testing.T) {
+	t.Parallel()
 	seen := map[uint16]int{}
 	join(t, func(p sock.FakePacket) []sock.FakePacket {
 		if openVPNOut(p) {
@@ -175,6 +179,7 @@ func TestJoinedOpenVPNStalls(t *testing.T) {
 
 // However the dice fall, a lossy line makes no verdict of its own (T19).
 func TestJoinedOpenVPNLoss(t *testing.T) {
+	t.Parallel()
 	undecided := 0
 	for seed := range uint64(20) {
 		join(t, lossy(seed, nat(always)), func(j *joined) {
@@ -193,6 +198,7 @@ func TestJoinedOpenVPNLoss(t *testing.T) {
 
 // A server of somebody else's is not ours, whatever it answers.
 func TestJoinedOpenVPNHijacked(t *testing.T) {
+	t.Parallel()
 	join(t, func(p sock.FakePacket) []sock.FakePacket {
 		if openVPNOut(p) {
 			m, err := wire.ParseOpenVPN(p.Payload)
@@ -214,6 +220,7 @@ func TestJoinedOpenVPNHijacked(t *testing.T) {
 // A provider's NAT that gives OpenVPN an address of its own is no block: what comes from there is told from a stranger's, and answered once it
 // has sent enough.
 func TestJoinedOpenVPNFromElsewhere(t *testing.T) {
+	t.Parallel()
 	elsewhere := netip.MustParseAddr("203.0.113.3")
 	join(t, func(p sock.FakePacket) []sock.FakePacket {
 		switch {
@@ -233,6 +240,7 @@ func TestJoinedOpenVPNFromElsewhere(t *testing.T) {
 
 // Bait comes last, and what it does to the line spoils no verdict that was in by then.
 func TestJoinedOpenVPNLast(t *testing.T) {
+	t.Parallel()
 	for _, c := range []string{"the-line-dies", "the-session-dies"} {
 		t.Run(c, func(t *testing.T) {
 			proving, dead := true, false
@@ -293,6 +301,7 @@ func TestJoinedOpenVPNLast(t *testing.T) {
 
 // Nothing of what looks like bait to a DPI leaves before all others have ended.
 func TestJoinedLateOrder(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		r := j.run(j.Context(), j.laptop)
 		late := map[string]bool{"openvpn-udp": true, "openvpn-tcp": true, "wireguard": true}

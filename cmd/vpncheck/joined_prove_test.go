@@ -35,6 +35,7 @@ func (j *joined) proveFrom(from *sock.FakeHost, change func(*probe.Config)) (sai
 
 // What was proved, what could not be sent, and what did not arrive are three different things.
 func TestJoinedProve(t *testing.T) {
+	t.Parallel()
 	noESP := func(p sock.FakePacket) []sock.FakePacket {
 		if p.Proto == wire.IPProtoESP {
 			return nil

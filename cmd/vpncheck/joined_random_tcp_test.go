@@ -23,6 +23,7 @@ func opens(b []byte) uint16 {
 
 // Same port, same size, no form: what then passes was dropped for what is in it, and where nothing passes the port opens and is no more than that.
 func TestJoinedStream(t *testing.T) {
+	t.Parallel()
 	const content, back, only, port = "blocked-out tcp-content-dropped", "blocked-back tcp-content-back-dropped", "blocked-out tcp-connect-only", "blocked-out tcp-port-dropped"
 	noRoute := nat(always)
 	for _, c := range []struct {
@@ -76,6 +77,7 @@ func TestJoinedStream(t *testing.T) {
 
 // What is dropped on the port that the session itself has is dropped for what it is, and random octets have nothing to add.
 func TestJoinedSSTPBesideLink(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		j.prove()
 		j.fake.SetStream(func(b []byte, toServer bool) []byte {
@@ -94,6 +96,7 @@ func TestJoinedSSTPBesideLink(t *testing.T) {
 
 // Where the session had to go to another port, it is asked whether anything but TLS passes on 443.
 func TestJoinedSSTPElsewhere(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, want string
 		drops      func(b []byte, p sock.FakePacket) bool

@@ -78,6 +78,7 @@ func noisy(p sock.FakePacket) bool {
 
 // Same port, same size, no form: what then passes was dropped for what is in it (F12), what then dies was dropped for its port (F20).
 func TestJoinedRandom(t *testing.T) {
+	t.Parallel()
 	const content, port = "blocked-out udp-content-dropped", "blocked-out udp-port-dropped"
 	for _, c := range []struct {
 		name  string
@@ -138,6 +139,7 @@ func TestJoinedRandom(t *testing.T) {
 
 // A block that is over when random octets are asked spares what has no form no more than the rest.
 func TestJoinedRandomLate(t *testing.T) {
+	t.Parallel()
 	var opens atomic.Bool
 	join(t, shutsPort(wire.IKEPort, opens.Load), func(j *joined) {
 		j.prove()
@@ -155,6 +157,7 @@ func TestJoinedRandomLate(t *testing.T) {
 
 // A laptop that may not have port 500 finds out from another.
 func TestJoinedRandomUnprivileged(t *testing.T) {
+	t.Parallel()
 	join(t, inspects(true, wire.IKEPort), func(j *joined) {
 		j.prove()
 		j.laptop.Deny = map[string]error{"udp/500": syscall.EACCES}
@@ -164,6 +167,7 @@ func TestJoinedRandomUnprivileged(t *testing.T) {
 
 // What befalls the run once random octets are asked, and perhaps because of them, spoils no verdict that was in by then.
 func TestJoinedRandomOutage(t *testing.T) {
+	t.Parallel()
 	blocked := shutsPort(wire.IKEPort, never)
 	for _, c := range []struct {
 		name string

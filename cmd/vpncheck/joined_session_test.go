@@ -25,6 +25,7 @@ import (
 
 // Where no session can be had, the report says what was found instead, blames no router, and ends with the status for "not decided".
 func TestJoinedNoSession(t *testing.T) {
+	t.Parallel()
 	unheard := func(p sock.FakePacket) []sock.FakePacket {
 		if p.Proto == 6 {
 			return nil

@@ -50,6 +50,7 @@ func (f farPath) join(t *testing.T, router middlebox, run func(j *joined)) {
 }
 
 func TestJoinedFar(t *testing.T) {
+	t.Parallel()
 	open := blocks{}
 	some := blocks{"pptp": probe.BlockedBack, "ike": probe.BlockedOut, "esp": probe.BlockedOut, "l2tp": probe.BlockedBack}
 	for _, c := range []struct {

@@ -24,6 +24,7 @@ func toWeb(p sock.FakePacket) bool {
 
 // A conversation has all the steps of a client of Windows, each seen at both ends.
 func TestJoinedSSTPConversation(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		f, o := j.only("sstp")
 		j.found(f, "passed")
@@ -49,6 +50,7 @@ func TestJoinedSSTPConversation(t *testing.T) {
 }
 
 func TestJoinedSSTP(t *testing.T) {
+	t.Parallel()
 	ours := func(b []byte) bool {
 		return len(b) > 5 && b[0] == 0x16 && b[5] == 1 && !bytes.Contains(b, []byte(wire.LinkProtocol))
 	}
@@ -155,6 +157,7 @@ func (x proxied) answer(host *sock.FakeHost, c net.Conn, cert tls.Certificate) {
 
 // Who opens TLS on the way is told from who only refuses SSTP (F35).
 func TestJoinedSSTPProxy(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		proxied
 		want   string
@@ -192,6 +195,7 @@ func TestJoinedSSTPProxy(t *testing.T) {
 
 // With --deep the tunnel is held for half a minute.
 func TestJoinedSSTPHeld(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		probes, _, err := choose([]string{"sstp"})
 		if err != nil {

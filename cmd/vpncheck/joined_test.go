@@ -153,6 +153,7 @@ func isGRE(p sock.FakePacket, version int) bool {
 }
 
 func TestJoinedPasses(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		r := j.run(j.Context(), j.laptop)
 		j.want(r, map[string]string{"pptp": "passed", "gre": "passed", "ike": "passed", "natt": "passed", "esp": "passed",
@@ -165,6 +166,7 @@ func TestJoinedPasses(t *testing.T) {
 }
 
 func TestJoinedRouters(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		route func(sock.FakePacket) []sock.FakePacket
@@ -207,6 +209,7 @@ func TestJoinedRouters(t *testing.T) {
 
 // However the dice fall, loss alone never makes a verdict (T19).
 func TestJoinedLoss(t *testing.T) {
+	t.Parallel()
 	counts := map[string]int{}
 	for seed := range uint64(40) {
 		dice := map[uint16]*rand.Rand{} // each protocol has its own, whatever else is asked beside it
@@ -245,6 +248,7 @@ func TestJoinedLoss(t *testing.T) {
 
 // The ground moves under a run: nothing that was under way becomes a verdict.
 func TestJoinedEndsEarly(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		act  func(j *joined, cancel context.CancelFunc)
@@ -278,6 +282,7 @@ func TestJoinedEndsEarly(t *testing.T) {
 
 // A laptop without privileges asks what it may, and says what would add the rest.
 func TestJoinedUnprivileged(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		j.laptop.Deny = map[string]error{"raw": syscall.EPERM}
 		r := j.run(j.Context(), j.laptop)
@@ -292,6 +297,7 @@ func TestJoinedUnprivileged(t *testing.T) {
 
 // No secret leaves with a report.
 func TestJoinedSecrets(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		r := j.run(j.Context(), j.laptop)
 		text, err := json.Marshal(r)
@@ -309,6 +315,7 @@ func TestJoinedSecrets(t *testing.T) {
 
 // A slow line is not a lossy one, and a line by satellite is slow.
 func TestJoinedSlow(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		j.fake.SetDelay(300 * time.Millisecond) // a round trip of 600 ms
 		j.want(j.run(j.Context(), j.laptop), map[string]string{"pptp": "passed", "gre": "passed"})
@@ -317,6 +324,7 @@ func TestJoinedSlow(t *testing.T) {
 
 // What neither client nor server acts on may be changed on the way: PPTP lives.
 func TestJoinedHarmlessChange(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		j.fake.SetStream(func(b []byte, toServer bool) []byte {
 			if m, n, err := wire.ParsePPTP(b); err == nil && n == len(b) && !toServer {
@@ -333,6 +341,7 @@ func TestJoinedHarmlessChange(t *testing.T) {
 
 // A call that is cut off again and again is tried a few times, not as fast as it can be: a test is no flood.
 func TestJoinedManners(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		j.fake.SetStream(func(b []byte, toServer bool) []byte {
 			if m, _, err := wire.ParsePPTP(b); err == nil && m.ControlMessageType() == wire.TypeOutgoingCallReply {
@@ -355,6 +364,7 @@ func TestJoinedManners(t *testing.T) {
 
 // Where only the session gets through, the run ends soon, and says nothing false: nobody proved this server.
 func TestJoinedEverythingDropped(t *testing.T) {
+	t.Parallel()
 	for _, proof := range []bool{false, true} {
 		t.Run(fmt.Sprintf("proven-%v", proof), func(t *testing.T) {
 			route := func(p sock.FakePacket) []sock.FakePacket {
@@ -388,6 +398,7 @@ func TestJoinedEverythingDropped(t *testing.T) {
 
 // Our own questions thrown back are neither answers nor an impostor's.
 func TestJoinedMirror(t *testing.T) {
+	t.Parallel()
 	route := func(p sock.FakePacket) []sock.FakePacket {
 		if p.Proto == wire.IPProtoGRE && p.Src.Addr() == atHome {
 			p.Src, p.Dst = p.Dst, p.Src
@@ -403,6 +414,7 @@ func TestJoinedMirror(t *testing.T) {
 
 // An ICMP error that asks for smaller packets refuses nothing; one that says "prohibited" does.
 func TestJoinedICMP(t *testing.T) {
+	t.Parallel()
 	for code, want := range map[uint8]string{4: "blocked-out udp-port-dropped", 13: "blocked-out udp-refused"} {
 		route := func(p sock.FakePacket) []sock.FakePacket {
 			if p.Proto != wire.IPProtoUDP || p.Dst.Port() != wire.IKEPort || p.Src.Addr() != atHome {
@@ -435,6 +447,7 @@ func TestJoinedICMP(t *testing.T) {
 
 // What the server's own firewall drops is the server's doing, on every carrier, and a network that carries it is not blamed (F01, T15).
 func TestJoinedServerFirewall(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		j.server.Input = func(p sock.FakePacket) bool {
 			return p.Proto == 6 && p.Dst.Port() != 1723 && p.Dst.Port() != 1194 || p.Proto == wire.IPProtoUDP && p.Dst.Port() == 8443
@@ -449,6 +462,7 @@ func TestJoinedServerFirewall(t *testing.T) {
 
 // Two laptops behind one router, whose one mapping for GRE is that of whoever spoke last: they take turns, and both pass.
 func TestJoinedTurns(t *testing.T) {
+	t.Parallel()
 	const apart = 10000 // between the ports of the two
 	latest := atHome
 	route := func(p sock.FakePacket) []sock.FakePacket {
@@ -507,6 +521,7 @@ func TestJoinedTurns(t *testing.T) {
 
 // What the laptop's own firewall drops is nobody else's doing (F21): the network card tells.
 func TestJoinedLaptopFirewall(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		j.laptop.Input = func(p sock.FakePacket) bool { return !isGRE(p, 1) }
 		j.want(j.run(j.Context(), j.laptop), map[string]string{"pptp": "blocked-back laptop-drops-answers", "gre": "passed"})

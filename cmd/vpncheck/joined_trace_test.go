@@ -167,6 +167,7 @@ func headedFor(proto uint8, port uint16) func(sock.FakePacket) bool {
 
 // How far packets of a protocol come is told by the routers that answer for it, with as little as eight octets quoted.
 func TestJoinedHops(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name     string
 		protocol string
@@ -221,6 +222,7 @@ func TestJoinedHops(t *testing.T) {
 
 // Where ICMP cannot be heard, that is said, and nobody is asked.
 func TestJoinedHopsUnheard(t *testing.T) {
+	t.Parallel()
 	w := &way{drops: ofProto(wire.IPProtoESP), dropsAt: 1, mute: true}
 	w.trace(t, true, func(j *joined, _ *probe.Config) { j.laptop.Deny = map[string]error{"raw/1": syscall.EPERM} }, func(j *joined, r probe.Result, witnesses int) {
 		o := observed(r, "esp")
@@ -232,6 +234,7 @@ func TestJoinedHopsUnheard(t *testing.T) {
 
 // The router's counters tell whether it let a protocol out, and its answers in.
 func TestJoinedTrain(t *testing.T) {
+	t.Parallel()
 	esp := ofProto(wire.IPProtoESP)
 	for _, c := range []struct {
 		name      string
@@ -274,6 +277,7 @@ func abs(n int) int { return max(n, -n) }
 
 // Of a run in which everything dies, the protocols that matter most have trains, and it is over in time.
 func TestJoinedTrainEverythingDropped(t *testing.T) {
+	t.Parallel()
 	session := func(p sock.FakePacket) bool { return p.Proto == 6 && p.Dst.Port() == 443 }
 	w := &way{drops: func(p sock.FakePacket) bool { return !session(p) }, dropsAt: 2, answers: 2 * time.Second}
 	w.trace(t, true, nil, func(j *joined, r probe.Result, _ int) {
@@ -298,6 +302,7 @@ func TestJoinedTrainEverythingDropped(t *testing.T) {
 
 // An open run waits for no router, and asks no witness.
 func TestJoinedOpenWithRouter(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		answers time.Duration
 		looked  bool
@@ -322,6 +327,7 @@ func TestJoinedOpenWithRouter(t *testing.T) {
 
 // Who is interrupted while the witnesses are asked keeps the verdicts.
 func TestJoinedWitnessInterrupted(t *testing.T) {
+	t.Parallel()
 	w := &way{drops: ofProto(wire.IPProtoESP), dropsAt: 1, mute: true}
 	join(t, w.between, func(j *joined) {
 		j.fake.Hops, j.fake.Expired = 3, w.expired

@@ -30,6 +30,7 @@ func wireGuardBack(typ wire.WireGuardType) func(sock.FakePacket) bool {
 
 // An open path has one handshake and twelve packets of data, each followed from end to end.
 func TestJoinedWireGuardConversation(t *testing.T) {
+	t.Parallel()
 	join(t, nat(always), func(j *joined) {
 		began := time.Now()
 		f, o := j.only("wireguard")
@@ -58,6 +59,7 @@ func TestJoinedWireGuardConversation(t *testing.T) {
 }
 
 func TestJoinedWireGuard(t *testing.T) {
+	t.Parallel()
 	edit := func(is func(sock.FakePacket) bool, at int) func(sock.FakePacket) []sock.FakePacket {
 		return func(p sock.FakePacket) []sock.FakePacket {
 			if is(p) {
@@ -111,6 +113,7 @@ func TestJoinedWireGuard(t *testing.T) {
 
 // What is late begins when all others have ended, and a control that dies under it takes nothing from their verdicts (law 5).
 func TestJoinedWireGuardIsLate(t *testing.T) {
+	t.Parallel()
 	var seen bool
 	dead := func(p sock.FakePacket) bool {
 		seen = seen || wireGuardIs(0)(p)
