@@ -39,7 +39,7 @@ func (IKE) Info() Info {
 		},
 		Stages: []Stage{
 			{ID: ikeOpening, Title: "the first messages on UDP port 500", Carrier: wire.CarrierIKE, Rounds: 1, Port: wire.IKEPort},
-			{ID: ikeRounds, Title: "encrypted messages on UDP port 500", Carrier: wire.CarrierIKE, Rounds: 12, Span: 1500 * time.Millisecond,
+			{ID: ikeRounds, Title: "encrypted messages on UDP port 500", Carrier: wire.CarrierIKE, Rounds: 12, Span: 1200 * time.Millisecond,
 				Port: wire.IKEPort, Note: true},
 		},
 		Carriers: []wire.Carrier{wire.CarrierIKE},

@@ -39,7 +39,7 @@ func (NATT) Info() Info {
 		Stages: []Stage{
 			{ID: nattOpening, Title: "IKE's opening on UDP 4500", Carrier: wire.CarrierNATT, Port: wire.NATTPort, Rounds: 1},
 			{ID: nattAuth, Title: "IKE_AUTH on UDP 4500", Carrier: wire.CarrierNATT, Port: wire.NATTPort, Rounds: 1},
-			{ID: nattESP, Title: "ESP in UDP on port 4500", Carrier: wire.CarrierNATT, Port: wire.NATTPort, Rounds: 12, Span: 1500 * time.Millisecond},
+			{ID: nattESP, Title: "ESP in UDP on port 4500", Carrier: wire.CarrierNATT, Port: wire.NATTPort, Rounds: 12, Span: 1200 * time.Millisecond},
 		},
 		Carriers: []wire.Carrier{wire.CarrierNATT},
 	}

@@ -53,7 +53,7 @@ type Path struct {
 }
 
 // pace is the least time between two packets of a run, TCP's not counted: 60 a second, less what a beat of the control may come in between.
-const pace = time.Second / 58
+const pace = time.Second / 57
 
 // Circumstances is a copy of what is known so far.
 func (p *Path) Circumstances() Circumstances {

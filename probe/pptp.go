@@ -38,7 +38,7 @@ func (PPTP) Info() Info {
 			{ID: stageConnect, Title: "the connection to TCP 1723", Carrier: wire.CarrierPPTP, Rounds: 1},
 			{ID: stageStart, Title: "the greeting on TCP 1723", Carrier: wire.CarrierPPTP, Rounds: 1},
 			{ID: stageCall, Title: "the call set-up on TCP 1723", Carrier: wire.CarrierPPTP, Rounds: 1},
-			{ID: stageGRE, Title: "the tunnel (GRE)", Carrier: wire.CarrierGREv1, Rounds: 16, Span: 1500 * time.Millisecond},
+			{ID: stageGRE, Title: "the tunnel (GRE)", Carrier: wire.CarrierGREv1, Rounds: 16, Span: 1200 * time.Millisecond},
 		},
 		Carriers: []wire.Carrier{wire.CarrierPPTP, wire.CarrierGREv1},
 		With:     []string{"gre"},
