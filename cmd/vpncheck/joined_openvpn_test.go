@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -243,32 +244,32 @@ func TestJoinedOpenVPNLast(t *testing.T) {
 	t.Parallel()
 	for _, c := range []string{"the-line-dies", "the-session-dies"} {
 		t.Run(c, func(t *testing.T) {
-			proving, dead := true, false
+			var proving, dead atomic.Bool
+			proving.Store(true)
 			baited := func() {}
 			route := func(p sock.FakePacket) []sock.FakePacket {
-				if openVPNOut(p) && !proving && !dead {
-					dead = true
+				if openVPNOut(p) && !proving.Load() && dead.CompareAndSwap(false, true) {
 					baited()
 				}
-				if _, ours := ofHome(p); dead && ours {
+				if _, ours := ofHome(p); dead.Load() && ours {
 					return nil
 				}
 				return nat(always)(p)
 			}
 			join(t, route, func(j *joined) {
 				j.prove()
-				proving = false
 				if c == "the-session-dies" {
 					baited = func() { go j.fake.Cut() }
 				}
+				proving.Store(false)
 				j.fake.Stream = func(b []byte, _ bool) []byte {
-					if dead {
+					if dead.Load() {
 						return nil
 					}
 					return b
 				}
 				r := j.run(j.Context(), j.laptop)
-				if !dead {
+				if !dead.Load() {
 					t.Fatal("OpenVPN was not asked")
 				}
 				j.want(r, map[string]string{"ike": "passed", "natt": "passed", "l2tp": "passed", "esp": "passed", "pptp": "passed", "gre": "passed"})
