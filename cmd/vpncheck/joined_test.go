@@ -84,12 +84,13 @@ func join(t *testing.T, route func(sock.FakePacket) []sock.FakePacket, f func(j 
 	})
 }
 
-// prove lets a passer-by prove the server, as the lab's neighbour does.
+// prove lets a passer-by prove the server, as the lab's neighbour does: one answer of each protocol is enough.
 func (j *joined) prove() {
-	r := j.run(j.Context(), j.other)
-	for _, f := range r.Findings {
-		if f.Verdict != probe.Passed {
-			j.Fatalf("the passer-by's %s: %s (%s)", f.Protocol, f.Verdict, f.Reason)
+	j.Helper()
+	p := probe.Open(j.Context(), probe.Config{Net: j.other, Host: j.cs.Host, Access: j.cs.Access, Pin: j.cs.Pin, Build: "test", Prove: true})
+	for _, o := range probe.Run(j.Context(), p, allProbes(), nil).Observations {
+		if !slices.ContainsFunc(o.Exchanges, func(e probe.Exchange) bool { return e.Returned.State == wire.Seen }) {
+			j.Fatalf("the passer-by's %s was not answered", o.Protocol)
 		}
 	}
 }
