@@ -123,6 +123,8 @@ func ownIKEReader(spi uint64, version uint8) func(wire.Sighting) ownSays {
 			return strange // one of the two notes it
 		case err != nil:
 			return notMine
+		case h.InitiatorSPI == spi && h.MajorVersion == 1 && h.ResponderSPI == 0 && h.ExchangeType == wire.IKEIdentityProtection:
+			return strange // our own first message: a mirror is not a server (T14)
 		case h.InitiatorSPI == spi && (h.MajorVersion != 2 || h.Flags&wire.IKEv2FlagResponse != 0):
 			return theReply
 		case h.MajorVersion == version:

@@ -46,7 +46,12 @@ func (o *Own) summarise(r Report) (headline, advice string) {
 	if n := r.Circumstances.NoSession; n != nil && n.Reason == probe.CaptivePortal {
 		return text, r.Summary.Advice // it stops this server's packets as well
 	}
-	return text, o.first().Next
+	x := o.first()
+	if there := x.Culprit == CulpritVPNServer || kind(x.Verdict, x.Reason) == fails && x.Culprit == "" && x.Reason != probe.OwnRefusedOnWay; there && !x.Began() && len(o.Answers) > 1 {
+		return text, "Check that this is your VPN's server. Ask whoever runs " + o.host() + " which VPN it offers, whether it is up, and whether every firewall before it lets " +
+			"that in. With --vpn this says more."
+	}
+	return text, x.Next
 }
 
 // recommend names the best VPN that works on this network and that the server answers as well; nil if there is none.

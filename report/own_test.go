@@ -185,6 +185,33 @@ func TestOneAnswerIsEnough(t *testing.T) {
 	}
 }
 
+// Where nothing is answered and nobody said which VPN it is, the advice is not about the first that was asked.
+func TestOwnAdvice(t *testing.T) {
+	reset := ask{id: "pptp", no: "connect", refused: "reset"}
+	for _, x := range []struct {
+		name   string
+		beside map[string]string
+		own    probe.Own
+		want   string
+	}{
+		{"refused", nil, ownOf(mute("ikev2"), reset), "which VPN it offers"},
+		{"carried", allPass, ownOf(mute("ikev2"), mute("ikev1")), "which VPN it offers"},
+		{"one", nil, ownOf(reset), "whether it offers PPTP"},
+		{"silent", nil, ownOf(mute("ikev2"), mute("ikev1")), "another network"},
+		{"network", but("ike", "blocked-out udp-port-dropped"), ownOf(mute("ikev2"), mute("ikev1")), "Mend first"},
+		{"half", allPass, ownOf(ask{id: "pptp", yes: []string{"start"}, no: "gre"}, mute("l2tp")), "PPTP passthrough"},
+		{"by-design", nil, ownOf(mute("l2tp"), mute("openvpn-udp")), "only your VPN's own client"},
+	} {
+		r := New(probe.Result{}, nil, Tool{})
+		if x.beside != nil {
+			r = fares(true, x.beside)
+		}
+		if got := r.WithOwn(x.own).To.Advice; !strings.Contains(got, x.want) {
+			t.Errorf("%s: got %q, want %q", x.name, got, x.want)
+		}
+	}
+}
+
 // Without a test server nothing is said of the network's VPNs, and the summary is the server's.
 func TestOwnAlone(t *testing.T) {
 	r := ownAlone(ownOf(mute("ikev2"), mute("pptp")))

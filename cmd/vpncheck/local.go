@@ -140,6 +140,8 @@ func (l local) writeText(w io.Writer, o view.Options) error {
 	for i, line := range fiveLines {
 		p.wrap(fmt.Sprintf("  %d. ", i+1), 5, line)
 	}
+	p.print("\n")
+	p.para(`Your VPN's own server can be asked at once, with less to say: vpncheck run --to and its name.`)
 	return p.err
 }
 
