@@ -64,7 +64,7 @@ func TestRunToInLab(t *testing.T) {
 	}{
 		probe.OpeningIKEv2: {probe.OwnSilentCarried, report.CulpritVPNServer}, probe.OpeningIKEv1: {probe.OwnSilentCarried, report.CulpritVPNServer},
 		probe.OpeningL2TP: {probe.OwnSilentByDesign, ""}, probe.OpeningOpenVPNUDP: {probe.OwnSilentByDesign, ""},
-		probe.OpeningPPTP: {probe.OwnRefused, ""}, // this router does not carry PPTP
+		probe.OpeningPPTP:       {probe.OwnRefused, ""}, // this router does not carry PPTP
 		probe.OpeningOpenVPNTCP: {probe.OwnRefused, report.CulpritVPNServer}, probe.OpeningSSTP: {probe.OwnRefused, report.CulpritVPNServer},
 	} {
 		found := false
