@@ -113,8 +113,11 @@ func noBest(vs []VPN, s setting) string {
 	if len(untried) > 0 {
 		text += " " + verb(untried, " was not asked, and may work.", " were not asked, and may work.")
 	}
-	if s.noUDP() {
+	if s.noUDP() && !slices.ContainsFunc(vs, func(v VPN) bool { return v.ID == "sstp" && v.Works == WorksNo }) {
 		return text + " UDP is blocked: ask your IT for a VPN over TCP port 443, or use a phone's hotspot."
 	}
-	return text + " Else use another network, a phone's hotspot for example."
+	if len(untried) > 0 {
+		return text + " Else use another network, a phone's hotspot for example."
+	}
+	return text + " Use another network, a phone's hotspot for example."
 }

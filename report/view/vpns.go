@@ -1,6 +1,7 @@
 package view
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -71,23 +72,41 @@ func (p *page) aim(r report.Report) {
 	p.whoDidIt(a.Diagnosis)
 }
 
-// beside tells in one grey line what the person's VPN does not need: no hints, for nothing depends on it.
+// beside tells in one grey line what the person's VPN does not need: no hints, and no explanation of words, for nothing depends on it.
 func (p *page) beside(r report.Report) {
-	var texts []string
+	names := make(map[string][]string)
 	for _, x := range r.Protocols {
 		if !r.Needed(x.ID) {
-			texts = append(texts, x.Name()+" "+fared(x))
+			names[fared(x)] = append(names[fared(x)], x.Name())
+		}
+	}
+	var texts []string
+	for _, f := range fates {
+		switch n := names[f.one]; len(n) {
+		case 0:
+		case 1:
+			texts = append(texts, n[0]+" "+f.one)
+		default:
+			texts = append(texts, strings.Join(n[:len(n)-1], ", ")+" and "+n[len(n)-1]+" "+f.many)
 		}
 	}
 	if len(texts) == 0 {
 		return
 	}
 	v, _ := r.VPN(r.Aim.VPN)
+	before := maps.Clone(p.words)
 	p.blank()
-	p.para(0, 2, "Not needed for "+v.Title+": "+strings.Join(texts, ", ")+".", "", color.FgHiBlack)
+	p.para(0, 2, "Not needed for "+v.Title+": "+strings.Join(texts, "; ")+".", "", color.FgHiBlack)
+	p.words = before
 }
 
-// fared is a verdict in two or three words.
+// fates are how a protocol can fare, in two or three words.
+var fates = []struct{ one, many string }{
+	{"works", "work"}, {"does not work", "do not work"}, {"is undecided", "are undecided"}, {"was not tried", "were not tried"},
+	{"cannot work behind a NAT", "cannot work behind a NAT"},
+}
+
+// fared is one of the fates.
 func fared(x report.Protocol) string {
 	switch {
 	case report.Expected(x.Verdict, x.Reason):
