@@ -53,7 +53,7 @@ func TestJoinedDeep(t *testing.T) {
 		})()
 	}
 	for _, id := range protocolIDs() {
-		if id == "openvpn-tcp" {
+		if id == "openvpn-tcp" || id == "sstp" {
 			continue // TCP's segments are as large as it makes them
 		}
 		for _, c := range []struct {
