@@ -294,15 +294,25 @@ func FuzzText(f *testing.F) {
 		}
 		f.Add(buf.Bytes())
 	}
+	for _, own := range []string{"own-alone", "own-no-name", "own-beside-vpn"} {
+		var buf bytes.Buffer
+		if err := ownReports()[own].WriteJSON(&buf); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(buf.Bytes())
+	}
+	f.Add([]byte(`{"schema":"vpncheck-report/1","to":{"answers":[{"id":"x","title":"\u001b"},{}],"openings":[{"told":[{}]}]}}`))
 	f.Add([]byte(`{"schema":"vpncheck-report/1","protocols":[{"observation":{"exchanges":[{"sent":{"state":"seen","bytes":"00"}}]}}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := report.Read(bytes.NewReader(b))
 		if err != nil {
 			return
 		}
-		for _, c := range render(t, r, Options{Verbose: true}) + render(t, r, Options{}) {
-			if c != '\n' && !unicode.IsPrint(c) {
-				t.Fatalf("%U reached the terminal", c)
+		for _, r := range []report.Report{r, r.For("ikev2", 809)} {
+			for _, c := range render(t, r, Options{Verbose: true}) + render(t, r, Options{}) {
+				if c != '\n' && !unicode.IsPrint(c) {
+					t.Fatalf("%U reached the terminal", c)
+				}
 			}
 		}
 	})
