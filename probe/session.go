@@ -270,11 +270,10 @@ func dialResult(err error) string {
 
 func handshakeResult(err error) string {
 	var timeout net.Error
-	var alert tls.AlertError
 	switch {
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return "silent"
-	case errors.As(err, &alert):
+	case alerted(err):
 		return "other-certificate"
 	}
 	return "not-tls"

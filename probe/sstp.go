@@ -96,10 +96,10 @@ func (p SSTP) dial(ctx context.Context, c *Conversation, first int) *sstpTunnel 
 			return t
 		}
 		s.Close()
-		if flow = s.flow + 1; t.other {
+		if flow = s.flow + 1; t.asked {
 			others++
 		}
-		decided := c.decided(partSSTP, p.stage(failed), first) && !t.other // of somebody else more is asked
+		decided := c.decided(partSSTP, p.stage(failed), first) && !t.asked // of somebody else more is asked
 		if decided || others == sstpTries || !sleep(ctx, tryEvery-time.Since(began)) {
 			return nil
 		}
@@ -114,12 +114,13 @@ type sstpTunnel struct {
 	n     uint32 // the request's exchange
 	lcp   lcpLink
 	other bool // whoever is at the other end of TLS, it is not the server
+	asked bool // he opened it, and was asked
 }
 
 // setUp opens the tunnel (MS-SSTP, section 3.2.4.1), or says at which stage it failed. others is how often somebody else was at the other end.
 func (t *sstpTunnel) setUp(ctx context.Context, others int) (failed string) {
 	open := t.handshake(ctx)
-	if t.other && open {
+	if t.asked = t.other && open; t.asked {
 		t.askOther(ctx, others == 0)
 	}
 	if t.other || !open {

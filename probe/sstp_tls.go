@@ -68,8 +68,13 @@ func (t *sstpTunnel) handshake(ctx context.Context) bool {
 // notTLS says of a failed handshake that somebody answered who does not speak TLS, or refused to.
 func notTLS(err error) bool {
 	var record tls.RecordHeaderError
-	var alert tls.AlertError
-	return errors.As(err, &record) || errors.As(err, &alert)
+	return errors.As(err, &record) || alerted(err)
+}
+
+// alerted says of a failed handshake that the other end ended it with an alert. That is a tls.AlertError in QUIC alone.
+func alerted(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
 }
 
 // brokenOff notes how a connection was ended in the middle of TLS's opening.

@@ -63,6 +63,7 @@ func TestJoinedNoSession(t *testing.T) {
 		{"nothing-listens", refused, nil, probe.NothingListening, false},
 		{"another-certificate", nil, intercepted, probe.TLSIntercepted, false},
 		{"not-tls", nil, notTLS, probe.NotTLS, false},
+		{"an-alert", nil, alerts, probe.TLSIntercepted, false},
 		{"portal", nil, func(j *joined, cfg *probe.Config) {
 			intercepted(j, cfg)
 			cfg.Portal = func(context.Context, string) witness.Sign {
@@ -138,6 +139,14 @@ func intercepted(j *joined, cfg *probe.Config) {
 // notTLS puts something that speaks no TLS in the server's place.
 func notTLS(j *joined, cfg *probe.Config) {
 	usurp(j, cfg, func(c net.Conn) { io.WriteString(c, "SSH-2.0-OpenSSH_9.2\r\n") })
+}
+
+// alerts speaks TLS, and not with us.
+func alerts(j *joined, cfg *probe.Config) {
+	usurp(j, cfg, func(c net.Conn) {
+		c.Read(make([]byte, 4096))
+		c.Write(tlsAlert)
+	})
 }
 
 // usurp sends the laptop's session to a host of somebody else's.

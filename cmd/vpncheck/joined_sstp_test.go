@@ -107,6 +107,7 @@ type proxied struct {
 	passes string // the method of the requests that it passes on to the server
 	status string // what it answers else
 	plain  bool   // it speaks no TLS
+	alert  bool   // nor that, but an alert
 }
 
 var atProxy = netip.MustParseAddr("192.168.1.2")
@@ -131,6 +132,11 @@ func (x proxied) serve(j *joined, host *sock.FakeHost) {
 func (x proxied) answer(host *sock.FakeHost, c net.Conn, cert tls.Certificate) {
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(time.Minute))
+	if x.alert {
+		c.Read(make([]byte, 4096))
+		c.Write(tlsAlert)
+		return
+	}
 	if !x.plain {
 		c = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}})
 	}
@@ -155,6 +161,15 @@ func (x proxied) answer(host *sock.FakeHost, c net.Conn, cert tls.Certificate) {
 	io.WriteString(c, "HTTP/1.1 "+x.status+"\r\nServer: squid\r\nContent-Length: 0\r\n\r\n")
 }
 
+// viaProxy sends all of the laptop's connections to port 443 there.
+func viaProxy(p sock.FakePacket) []sock.FakePacket {
+	if toWeb(p) {
+		p.Dst = netip.AddrPortFrom(atProxy, 443)
+		return []sock.FakePacket{p}
+	}
+	return nat(always)(p)
+}
+
 // Who opens TLS on the way is told from who only refuses SSTP (F35).
 func TestJoinedSSTPProxy(t *testing.T) {
 	t.Parallel()
@@ -170,13 +185,7 @@ func TestJoinedSSTPProxy(t *testing.T) {
 		"plain":        {proxied{plain: true, status: "403 Forbidden"}, "blocked-out http-refused", 403},
 	} {
 		t.Run(name, func(t *testing.T) {
-			join(t, func(p sock.FakePacket) []sock.FakePacket {
-				if toWeb(p) {
-					p.Dst = netip.AddrPortFrom(atProxy, 443)
-					return []sock.FakePacket{p}
-				}
-				return nat(always)(p)
-			}, func(j *joined) {
+			join(t, viaProxy, func(j *joined) {
 				j.prove()
 				go c.serve(j, j.fake.Host(atProxy))
 				f, _ := j.only("sstp")
@@ -207,5 +216,41 @@ func TestJoinedSSTPHeld(t *testing.T) {
 		if took := r.Ended.Sub(r.Started); took < 30*time.Second || took > 35*time.Second {
 			j.Errorf("it took %v", took)
 		}
+	})
+}
+
+var tlsAlert = []byte{21, 3, 3, 0, 2, 2, 40} // fatal, handshake_failure
+
+// Who answers TLS's opening with an alert in the server's place may do so for our certificate's sake: that is no verdict. Where the server saw the
+// opening and answered it, what came instead is a block.
+func TestJoinedSSTPAlert(t *testing.T) {
+	t.Run("proxy", func(t *testing.T) {
+		join(t, viaProxy, func(j *joined) {
+			j.prove()
+			go proxied{alert: true}.serve(j, j.fake.Host(atProxy))
+			f, _ := j.only("sstp")
+			j.found(f, "inconclusive tls-intercepted")
+			if e, ok := evidence(f, probe.EvTLS); !ok || e.Args["why"] == "" {
+				j.Errorf("it is not said who answered: %+v", f.Because)
+			}
+		})
+	})
+	t.Run("greeting", func(t *testing.T) {
+		join(t, nat(always), func(j *joined) {
+			j.prove()
+			asked := false
+			j.fake.Stream = func(b []byte, toServer bool) []byte {
+				switch {
+				case len(b) < 6 || b[0] != 0x16:
+				case toServer && b[5] == 1:
+					asked = !bytes.Contains(b, []byte(wire.LinkProtocol))
+				case !toServer && b[5] == 2 && asked:
+					return tlsAlert
+				}
+				return b
+			}
+			f, _ := j.only("sstp")
+			j.found(f, "blocked-back tcp-content-back-dropped")
+		})
 	})
 }
