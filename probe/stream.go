@@ -154,7 +154,11 @@ func (s *Stream) AskTCP(ctx context.Context, n uint32, stage string, message []b
 	return s.c.exchange(n)
 }
 
-// receive reads until one message is whole, the stream ends or its deadline is up.
+// streamMost are the octets in which an answer must be found: twice the longest message of any protocol.
+const streamMost = 128 << 10
+
+// receive reads until one message is whole, the stream ends or its deadline is up. Somebody in the server's place who sends without end is a
+// stranger.
 func (s *Stream) receive(n uint32, read func([]byte) (int, bool, error)) {
 	chunk := make([]byte, 2048)
 	for {
@@ -164,7 +168,7 @@ func (s *Stream) receive(n uint32, read func([]byte) (int, bool, error)) {
 			s.c.returned(n, s.sighting(s.buf[:size], true), [wire.NonceSize]byte{})
 			s.buf = s.buf[size:]
 			return
-		case err == nil || !errors.Is(err, wire.ErrShort):
+		case err == nil || !errors.Is(err, wire.ErrShort) || len(s.buf) >= streamMost:
 			s.c.stranger(s.sighting(s.buf[:min(len(s.buf), 256)], true))
 			s.buf = nil
 			return

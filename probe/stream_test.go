@@ -1,0 +1,40 @@
+package probe
+
+import (
+	"net"
+	"testing"
+
+	"vpncheck/probe/wire"
+)
+
+// Who stands in the server's place, and sends packets without end of which none is the answer, does not fill the memory.
+func TestStreamBounded(t *testing.T) {
+	near, far := net.Pipe()
+	defer near.Close()
+	sent := make(chan int)
+	go func() {
+		n, chunk := 0, make([]byte, 2048)
+		for n < 100*streamMost {
+			k, err := far.Write(chunk)
+			if n += k; err != nil {
+				break
+			}
+		}
+		far.Close()
+		sent <- n
+	}()
+	c := &Conversation{}
+	s := &Stream{c: c, conn: near}
+	most := 0
+	s.receive(1, func(b []byte) (int, bool, error) {
+		most = max(most, len(b))
+		return len(b), false, wire.ErrShort
+	})
+	near.Close()
+	if n := <-sent; most > 2*streamMost || n > 2*streamMost || len(s.buf) > 0 {
+		t.Errorf("%d octets were taken, %d held", n, most)
+	}
+	if len(c.damaged) != 1 || len(c.damaged[0].Bytes) > 256 {
+		t.Errorf("got %d strangers, want one, and the beginning of what he sent", len(c.damaged))
+	}
+}
