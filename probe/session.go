@@ -235,7 +235,7 @@ func handshake(ctx context.Context, cfg Config, to netip.AddrPort, a *Attempt) (
 			if cs.NegotiatedProtocol == wire.LinkProtocol {
 				a.Result = "other-key"
 			}
-			return fmt.Errorf("%w: issued to %q by %q", errPin, name(leaf), leaf.Issuer.CommonName)
+			return notPinned(leaf)
 		},
 	})
 	if err := conn.HandshakeContext(ctx); err != nil {
@@ -247,6 +247,11 @@ func handshake(ctx context.Context, cfg Config, to netip.AddrPort, a *Attempt) (
 	}
 	a.Result = "open"
 	return conn, nil
+}
+
+// notPinned says whose certificate it is, in so many characters that a report can hold them: a certificate may have a hundred thousand.
+func notPinned(c *x509.Certificate) error {
+	return fmt.Errorf("%w: issued to %.100q by %.100q", errPin, name(c), c.Issuer.CommonName)
 }
 
 func name(c *x509.Certificate) string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -31,7 +30,7 @@ func (t *sstpTunnel) handshake(ctx context.Context) bool {
 		InsecureSkipVerify: true,
 		VerifyConnection: func(cs tls.ConnectionState) error {
 			if leaf := cs.PeerCertificates[0]; wire.PinOf(leaf.RawSubjectPublicKeyInfo) != t.c.path.pin {
-				other = fmt.Errorf("%w: issued to %q by %q", errPin, name(leaf), leaf.Issuer.CommonName)
+				other = notPinned(leaf)
 			}
 			return nil
 		},

@@ -1,7 +1,10 @@
 package probe
 
 import (
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"net"
+	"strings"
 	"testing"
 
 	"vpncheck/probe/wire"
@@ -36,5 +39,13 @@ func TestStreamBounded(t *testing.T) {
 	}
 	if len(c.damaged) != 1 || len(c.damaged[0].Bytes) > 256 {
 		t.Errorf("got %d strangers, want one, and the beginning of what he sent", len(c.damaged))
+	}
+}
+
+// Nor does who shows a certificate with a name of 100,000 letters fill the report.
+func TestLongCertificate(t *testing.T) {
+	long := pkix.Name{CommonName: strings.Repeat("x", 100_000)}
+	if n := len(notPinned(&x509.Certificate{Subject: long, Issuer: long}).Error()); n > 400 {
+		t.Errorf("the error has %d octets", n)
 	}
 }
