@@ -98,6 +98,42 @@ func TestForgedStrays(t *testing.T) {
 	})
 }
 
+// Nor does who forges SYNs to one port, or a run that tries there for long, use up what is told of another; nor all of it the session.
+func TestForgedSYNs(t *testing.T) {
+	change := func(_ *world, cfg *Config) {
+		cfg.Responders = []Responder{PPTP(), SSTP(), OpenVPNTCP(), OpenVPNUDP(), GRE()}
+	}
+	inWorld(t, change, func(w *world) {
+		tcp := []wire.Carrier{wire.CarrierPPTP, wire.CarrierSSTP, wire.CarrierOpenVPNTCP}
+		c := w.open(w.laptop, append(tcp, wire.CarrierGRE, wire.CarrierOpenVPNUDP)...)
+		from := netip.AddrPortFrom(laptopAddr, 7)
+		flood := func(carriers ...wire.Carrier) {
+			for _, carrier := range carriers {
+				for range 2 * maxStrays {
+					w.srv.host.Stray(carrier, wire.Sighting{State: wire.Seen, Src: from, Dst: netip.AddrPortFrom(serverAddr, 1), Bytes: make([]byte, maxStray)})
+				}
+			}
+		}
+		for _, carrier := range tcp {
+			flood(carrier)
+			for range maxStrays {
+				if s := c.stray(); s.Carrier != carrier {
+					t.Fatalf("got %s, want %s", s.Carrier, carrier)
+				}
+			}
+		}
+		c.quiet()
+		d := w.open(w.laptop, append(tcp, wire.CarrierGRE, wire.CarrierOpenVPNUDP)...)
+		flood(append(tcp, wire.CarrierGRE, wire.CarrierOpenVPNUDP)...)
+		d.send(wire.Message{Ping: &wire.Ping{N: 7}})
+		for m := d.recv(); m.Pong == nil; m = d.recv() {
+			if m.Stray == nil {
+				t.Fatalf("got %+v, want strays", m)
+			}
+		}
+	})
+}
+
 // What the machine sends from one of its addresses to another proves nothing.
 func TestProofFromOwnAddress(t *testing.T) {
 	inWorld(t, nil, func(w *world) {

@@ -331,7 +331,7 @@ func (l *link) hello(budget gate.Limits) wire.Message {
 // of the link what the client has to know.
 func (l *link) saw(c wire.Carrier, s wire.Saw) {
 	echo := s.Silent != "" || s.Began
-	if echo && (len(l.out) > linkQueue/2 || l.unread.Load() > linkOctets/2) {
+	if echo && l.crowded() {
 		return
 	}
 	conversation, report := l.desk.saw(c, echo, 2*l.server.limits.Packets)
@@ -346,9 +346,12 @@ func (l *link) saw(c wire.Carrier, s wire.Saw) {
 	l.queue(wire.Message{Saw: &s})
 }
 
+// crowded says that the client has left so much unread that what may be anybody's must wait.
+func (l *link) crowded() bool { return len(l.out) > linkQueue/2 || l.unread.Load() > linkOctets/2 }
+
 // stray reports a packet whose token failed, and says whether it did.
 func (l *link) stray(c wire.Carrier, certain bool, arrived wire.Sighting) bool {
-	if !l.desk.stray(c, certain) {
+	if !certain && l.crowded() || !l.desk.stray(c, certain) {
 		return false
 	}
 	if arrived.Proto == protoTCP { // the kernel has answered it

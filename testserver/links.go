@@ -13,7 +13,7 @@ import (
 
 const (
 	maxConversations = 16 // a session, at a time
-	maxStrays        = 64 // a session that name it, and as many that do not
+	maxStrays        = 64 // a session that name it, and as many of each carrier that do not
 	maxName          = 64 // octets of a conversation's name
 	maxCarriers      = 16 // a conversation
 )
@@ -95,9 +95,9 @@ func (l *links) waiting(c wire.Carrier, most int) []*gate.Session {
 // A desk knows a session's open conversations and routes to them what was seen.
 type desk struct {
 	mu        sync.Mutex
-	open      []wire.Declare // oldest first
-	strays    int            // reported so far
-	guesses   int            // strays that may be anybody's who knows the client's address
+	open      []wire.Declare       // oldest first
+	strays    int                  // reported so far
+	guesses   map[wire.Carrier]int // strays that may be anybody's who knows the client's address
 	saws      int
 	errors    map[wire.Carrier]int // of ICMP, reported so far
 	errorsAll int
@@ -150,18 +150,24 @@ func (d *desk) expects(c wire.Carrier) bool {
 	return ok
 }
 
-// stray says whether a stray on a carrier is to be reported, and counts it.
+// stray says whether a stray on a carrier is to be reported, and counts it. Guesses are counted by carrier: a run tries to connect to several
+// ports, and what was forged of one must not use up what is told of the others.
 func (d *desk) stray(c wire.Carrier, certain bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	count := &d.guesses
-	if certain {
-		count = &d.strays
-	}
-	if _, declared := d.conversation(c); !declared || *count >= maxStrays {
+	_, declared := d.conversation(c)
+	switch {
+	case !declared:
 		return false
+	case certain && d.strays < maxStrays:
+		d.strays++
+		return true
+	case certain || d.guesses[c] >= maxStrays:
+		return false
+	case d.guesses == nil:
+		d.guesses = make(map[wire.Carrier]int)
 	}
-	*count++
+	d.guesses[c]++ // the carriers are the responders' own
 	return true
 }
 
