@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"vpncheck/probe/wire"
 )
@@ -208,6 +209,17 @@ func TestWholeFacts(t *testing.T) {
 		}
 		if got := (wholeIPsec{v1: true}).Facts(Observation{Exchanges: []Exchange{e}}); len(got) != 0 {
 			t.Errorf("version 1, %s: got %+v", stage, got)
+		}
+	}
+}
+
+// A handshake that passes is no tunnel (T12): the data is held round after round, over time, in either form.
+func TestWholeHoldsData(t *testing.T) {
+	for _, p := range []wholeIPsec{{}, {v1: true}} {
+		for _, id := range []string{wholeData, wholeDataESP} {
+			if s := p.stage(id); s.Rounds < 12 || s.Span < time.Second {
+				t.Errorf("%s, %s: %d rounds in %v", p.Info().ID, id, s.Rounds, s.Span)
+			}
 		}
 	}
 }
