@@ -190,6 +190,35 @@ func TestStreamed(t *testing.T) {
 	}
 }
 
+// What one has asked already another does not ask again, where it is of the same port.
+func TestBorrows(t *testing.T) {
+	at := func(p Probe, stage string) withRandom {
+		w, ok := asksRandom(p, Finding{Verdict: BlockedOut, Reason: UDPPortDropped, Stage: stage})
+		if !ok {
+			t.Fatalf("%s asks no random octets at %s", p.Info().ID, stage)
+		}
+		return w
+	}
+	for _, c := range []struct {
+		name        string
+		who, before withRandom
+		want        bool
+	}{
+		{"ike", at(IKEv2(), wholeInit), at(IKE{}, ikeOpening), true},
+		{"natt", at(L2TPIPsec(), wholeAuth), at(NATT{}, nattOpening), true},
+		{"the-other-whole", at(L2TPIPsec(), wholeInit), at(IKEv2(), wholeInit), true},
+		{"the-other-whole-further-on", at(L2TPIPsec(), wholeInit), at(IKEv2(), wholeAuth), false},
+		{"both-further-on", at(L2TPIPsec(), wholeAuth), at(IKEv2(), wholeAuth), false},
+		{"another-port", at(IKEv2(), wholeAuth), at(IKE{}, ikeOpening), false},
+		{"l2tp", at(IKEv2(), wholeInit), at(L2TP{}, l2tpTunnelStage), false},
+		{"nobody-borrows-of-a-whole", at(IKE{}, ikeOpening), at(IKEv2(), wholeInit), false},
+	} {
+		if got := c.who.borrows(c.before); got != c.want {
+			t.Errorf("%s: got %t, want %t", c.name, got, c.want)
+		}
+	}
+}
+
 // Openings that fell into an outage were not dropped for what is in them.
 func TestContrastOutage(t *testing.T) {
 	dead := controlOf(outageFrom(18, 50), lateFrom(18, 50)) // from 3.6 s on
