@@ -35,6 +35,9 @@ func (s scale) limited(tries []try) (weight, bool) {
 	}
 	pace := Evidence{Reason: EvPace, Exchanges: ids(slow), Args: map[string]any{"asked": len(slow), "returned": countGood(slow)}}
 	if stop, ok := s.stop(usual, usual[0].e.Flow); ok && countGood(usual) > 0 {
+		if alive := usual[:len(usual)-len(afterLastGood(usual))]; len(alive) > slowFew && tempo(alive[len(alive)-slowFew-1:]) >= slowLeast {
+			return weight{}, false // it was slow enough itself when it was stopped, as a tunnel is that is held
+		}
 		// It got further than a count of packets, or of octets, would have let it, had that been what stopped the other.
 		if countGood(slow) <= len(usual)-len(afterLastGood(usual))+s.margin(usual) {
 			return weight{}, false

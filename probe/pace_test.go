@@ -38,3 +38,35 @@ func TestUnevenCountsBursts(t *testing.T) {
 		t.Errorf("got a chance of %.2g where the line loses single packets, want it below %v", p, maxChance)
 	}
 }
+
+// A flow that was slow itself by the time at which it stopped was not stopped for its pace, though a slow one after it goes on for longer.
+func TestLimitedNotWhereItWasSlow(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		last time.Duration // between the last questions of the first flow
+		want bool
+	}{{"fast", 100 * time.Millisecond, true}, {"held", time.Second, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			at := runStart
+			var all []try
+			ask := func(flow, n int, every time.Duration, good bool) {
+				for range n {
+					all = append(all, try{returned: good, arrived: good, replied: good, e: Exchange{Flow: flow, From: Client, Sent: wire.Sighting{State: wire.Seen, At: at}}})
+					at = at.Add(every)
+				}
+			}
+			ask(1, 10, 100*time.Millisecond, true)
+			ask(1, 8, c.last, true)
+			ask(1, 6, 500*time.Millisecond, false)
+			ask(2, 30, time.Second, true)
+			k := Control{Started: runStart, Every: 200 * time.Millisecond}
+			for i := range 400 {
+				b := Beat{At: time.Duration(i) * k.Every, RTT: time.Millisecond}
+				k.UDP, k.TLS = append(k.UDP, b), append(k.TLS, b)
+			}
+			if _, got := (scale{c: Circumstances{Control: k}}).limited(all); got != c.want {
+				t.Errorf("got %v, want %v", got, c.want)
+			}
+		})
+	}
+}

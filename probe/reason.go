@@ -111,7 +111,7 @@ const (
 	EvCallID    Reason = "call-id"      // args: rewritten (bool), sent, arrived
 	EvGREv0     Reason = "gre-v0"       // args: asked, returned
 	EvChange    Reason = "change"       // args: way, field, before, after, offset
-	EvStopped   Reason = "stopped"      // args: flow, after
+	EvStopped   Reason = "stopped"      // args: flow, after: so many answers; seconds: from its first question to the last answer
 	EvStranger  Reason = "stranger"     // args: bytes, from
 	EvRefused   Reason = "refused"      // args: how, tries
 	EvSendErr   Reason = "send-error"   // args: error

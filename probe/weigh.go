@@ -2,6 +2,7 @@ package probe
 
 import (
 	"cmp"
+	"math"
 	"time"
 
 	"vpncheck/probe/sock"
@@ -433,8 +434,17 @@ func (s scale) stop(flow []try, number int) ([]Evidence, bool) {
 	if w.verdict == Inconclusive {
 		return nil, false
 	}
-	stopped := Evidence{Reason: EvStopped, Args: map[string]any{"flow": number, "after": countGood(flow)}}
+	stopped := Evidence{Reason: EvStopped, Args: map[string]any{"flow": number, "after": countGood(flow), "seconds": lasted(flow)}}
 	return append([]Evidence{stopped}, w.because...), true
+}
+
+// lasted is how long a flow was answered, in seconds.
+func lasted(flow []try) float64 {
+	alive := len(flow) - len(afterLastGood(flow))
+	if alive == 0 {
+		return 0
+	}
+	return math.Round(10*max(0, flow[alive-1].e.Returned.At.Sub(flow[0].e.Sent.At).Seconds())) / 10
 }
 
 func afterLastGood(flow []try) []try {

@@ -160,7 +160,11 @@ func sayChange(a args, _ facts) string {
 }
 
 func sayStopped(a args, _ facts) string {
-	return fmt.Sprintf("Conversation %s stopped after %s.", cmp.Or(a.text("flow", 20), "1"), plural(a.count("after"), "answer"))
+	in := ""
+	if s, ok := a.number("seconds"); ok && s > 0 {
+		in = " in " + seconds(s)
+	}
+	return fmt.Sprintf("Conversation %s stopped after %s%s.", cmp.Or(a.text("flow", 20), "1"), plural(a.count("after"), "answer"), in)
 }
 
 func sayStranger(a args, fa facts) string {

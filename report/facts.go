@@ -33,6 +33,7 @@ type facts struct {
 	charge    probe.Reason    // and why
 	router    string          // the router's name, if it is known
 	laptop    bool            // it is among the suspects
+	stops     [][2]float64    // after how many answers and seconds flows stopped
 	others    bool            // another laptop may hold the place in the router
 	opening   bool            // the large packets that are dropped are those without which there is no VPN
 }
@@ -239,7 +240,8 @@ func (fa *facts) add(e probe.Evidence, f probe.Finding) {
 		fa.fill["silent"] = silent(a.text("why", 40))
 	case probe.EvStopped:
 		if n, ok := a.number("after"); ok {
-			fa.fill["after"] = fmt.Sprintf(" after %s", plural(n, "answer"))
+			fa.stops = append(fa.stops, [2]float64{n, a.count("seconds")})
+			fa.fill["after"] = after(fa.stops)
 		}
 	case probe.EvOthers:
 		fa.others = true
@@ -257,6 +259,19 @@ func (fa *facts) add(e probe.Evidence, f probe.Finding) {
 			fa.fill["change"] = " (" + way(a.text("way", 10)) + ", in the " + fieldName(field) + ")"
 		}
 	}
+}
+
+// after is by what flows were stopped: by a count of answers, or by the clock where two stopped after times that are more alike.
+func after(stops [][2]float64) string {
+	n, s := stops[len(stops)-1][0], stops[len(stops)-1][1]
+	apart := func(i int) float64 {
+		a, b := stops[0][i], stops[len(stops)-1][i]
+		return (max(a, b) + 1) / (min(a, b) + 1)
+	}
+	if s >= 5 && len(stops) > 1 && apart(1) < apart(0) {
+		return fmt.Sprintf(" after %.0f seconds", s)
+	}
+	return " after " + plural(n, "answer")
 }
 
 // looks takes up what else does get through on a port of TCP: then it is certain that something looks into connections.

@@ -111,6 +111,25 @@ func TestContentWords(t *testing.T) {
 	}
 }
 
+// A flow is stopped by a count or by the clock, and two of them tell by which.
+func TestStoppedAfter(t *testing.T) {
+	for _, c := range []struct {
+		stops [][2]float64
+		want  string
+	}{
+		{[][2]float64{{6, 0}}, " after 6 answers"},
+		{[][2]float64{{1, 0.2}, {1, 0.2}}, " after 1 answer"},
+		{[][2]float64{{8, 1.1}, {8, 8.4}}, " after 8 answers"},
+		{[][2]float64{{35, 9.3}, {9, 9.2}}, " after 9 seconds"},
+		{[][2]float64{{35, 9.3}}, " after 35 answers"},
+		{[][2]float64{{12, 1.5}, {2, 2.1}}, " after 2 answers"},
+	} {
+		if got := after(c.stops); got != c.want {
+			t.Errorf("%v: got %q, want %q", c.stops, got, c.want)
+		}
+	}
+}
+
 // What is dropped inside a TCP connection is told as certainly as it is known, and nobody is sent from SSTP to SSTP, or to the port it has.
 func TestStreamWords(t *testing.T) {
 	random := func(content bool) probe.Evidence {

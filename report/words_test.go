@@ -118,7 +118,7 @@ var argsOf = map[probe.Reason]map[string]any{
 	probe.EvCallID:    {"rewritten": true, "sent": 21, "arrived": 40412},
 	probe.EvGREv0:     {"asked": 8, "returned": 8},
 	probe.EvChange:    {"way": "out", "field": "payload", "before": "00", "after": "ff", "offset": 12},
-	probe.EvStopped:   {"flow": 1, "after": 6},
+	probe.EvStopped:   {"flow": 1, "after": 6, "seconds": 10.4},
 	probe.EvStranger:  {"bytes": "0a0b0c", "from": "203.0.113.2:1723", "count": 2},
 	probe.EvRefused:   {"how": "reset", "tries": 5},
 	probe.EvSendErr:   {"error": "sendmsg: operation not permitted"},

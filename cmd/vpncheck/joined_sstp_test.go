@@ -202,18 +202,25 @@ func TestJoinedSSTPProxy(t *testing.T) {
 	}
 }
 
+// deeply holds one protocol's conversation with --deep.
+func (j *joined) deeply(id string) (probe.Finding, time.Duration) {
+	j.Helper()
+	probes, _, err := choose([]string{id})
+	if err != nil {
+		j.Fatal(err)
+	}
+	p := probe.Open(j.Context(), probe.Config{Net: j.laptop, Host: j.cs.Host, Access: j.cs.Access, Pin: j.cs.Pin, Build: "test", Deep: true})
+	r := probe.Run(j.Context(), p, probes, nil)
+	return r.Findings[0], r.Ended.Sub(r.Started)
+}
+
 // With --deep the tunnel is held for half a minute.
 func TestJoinedSSTPHeld(t *testing.T) {
 	t.Parallel()
 	join(t, nat(always), func(j *joined) {
-		probes, _, err := choose([]string{"sstp"})
-		if err != nil {
-			j.Fatal(err)
-		}
-		p := probe.Open(j.Context(), probe.Config{Net: j.laptop, Host: j.cs.Host, Access: j.cs.Access, Pin: j.cs.Pin, Build: "test", Deep: true})
-		r := probe.Run(j.Context(), p, probes, nil)
-		j.found(r.Findings[0], "passed")
-		if took := r.Ended.Sub(r.Started); took < 30*time.Second || took > 35*time.Second {
+		f, took := j.deeply("sstp")
+		j.found(f, "passed")
+		if took < 30*time.Second || took > 35*time.Second {
 			j.Errorf("it took %v", took)
 		}
 	})
@@ -252,5 +259,119 @@ func TestJoinedSSTPAlert(t *testing.T) {
 			f, _ := j.only("sstp")
 			j.found(f, "blocked-back tcp-content-back-dropped")
 		})
+	})
+}
+
+// Who lets a tunnel begin and stops it once it has lasted, or carried so much, is found out, with --deep at least; a single accident is no such one
+// (F35, T30).
+func TestJoinedSSTPStalls(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		after       time.Duration
+		writes      int // of either end
+		accident    bool
+		short, deep string
+	}{
+		{"after-ten-seconds", 10 * time.Second, 0, false, "passed", "stalled stopped-after-n"},
+		{"after-two-seconds", 2 * time.Second, 0, false, "passed", "stalled stopped-after-n"},
+		{"after-twenty-writes", 0, 20, false, "stalled stopped-after-n", "stalled stopped-after-n"},
+		{"after-forty-writes", 0, 40, false, "passed", "stalled stopped-after-n"},
+		{"an-accident", 10 * time.Second, 0, true, "passed", "inconclusive stopped-once"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			join(t, nat(always), func(j *joined) {
+				j.prove()
+				type flow struct {
+					began  time.Time
+					writes int
+					tunnel bool
+				}
+				flows, stopped := map[uint16]*flow{}, 0
+				j.fake.SetLag(func(p sock.FakePacket) time.Duration {
+					if p.Src.Port() != 443 && p.Dst.Port() != 443 {
+						return 0
+					}
+					port := max(p.Src.Port(), p.Dst.Port())
+					if hello := len(p.Payload) > 5 && p.Payload[0] == 0x16 && p.Payload[5] == 1; hello {
+						flows[port] = &flow{began: time.Now(), tunnel: !bytes.Contains(p.Payload, []byte(wire.LinkProtocol))}
+					}
+					f := flows[port]
+					if f == nil {
+						return 0
+					}
+					f.writes++
+					if over := c.after > 0 && time.Since(f.began) > c.after || c.writes > 0 && f.writes > c.writes; !f.tunnel || !over || c.accident && stopped > 0 && flows[uint16(stopped)] != f {
+						return 0
+					}
+					stopped = int(port)
+					return time.Hour // as good as never
+				})
+				f, _ := j.only("sstp")
+				j.found(f, c.short)
+				stopped = 0
+				f, took := j.deeply("sstp")
+				j.found(f, c.deep)
+				if took > 100*time.Second {
+					j.Errorf("it took %v", took)
+				}
+				t.Log(took)
+			})
+		})
+	}
+}
+
+// relay passes all connections to port 443 on, and ends those of SSTP once they have lasted for so long.
+func relay(j *joined, host *sock.FakeHost, lasts time.Duration) {
+	ln, err := host.Listen(netip.AddrPortFrom(atProxy, 443))
+	if err != nil {
+		j.Error(err)
+		return
+	}
+	defer context.AfterFunc(j.Context(), func() { ln.Close() })()
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			first := make([]byte, 4096)
+			n, err := c.Read(first)
+			if err != nil {
+				return
+			}
+			up, err := host.Dial(context.Background(), netip.Addr{}, netip.AddrPortFrom(atServer, 443))
+			if err != nil {
+				return
+			}
+			defer up.Close()
+			if !bytes.Contains(first[:n], []byte(wire.LinkProtocol)) {
+				defer time.AfterFunc(lasts, func() { c.Close(); up.Close() }).Stop()
+			}
+			up.Write(first[:n])
+			go func() { io.Copy(c, up); c.Close() }()
+			io.Copy(up, c)
+		}()
+	}
+}
+
+// A proxy that ends what lasts does so in the open.
+func TestJoinedSSTPEnded(t *testing.T) {
+	join(t, func(p sock.FakePacket) []sock.FakePacket {
+		if toWeb(p) {
+			p.Dst = netip.AddrPortFrom(atProxy, 443)
+			return []sock.FakePacket{p}
+		}
+		return nat(always)(p)
+	}, func(j *joined) {
+		go relay(j, j.fake.Host(atProxy), 10*time.Second)
+		f, _ := j.only("sstp")
+		j.found(f, "passed")
+		f, took := j.deeply("sstp")
+		j.found(f, "stalled stopped-after-n")
+		if took > 100*time.Second {
+			j.Errorf("it took %v", took)
+		}
+		t.Log(took, f.Because)
 	})
 }
