@@ -45,24 +45,28 @@ func (o OpenVPNTCP) Observe(ctx context.Context, path *Path) (Observation, error
 
 // dial opens a session, with a new connection for each try.
 func (o OpenVPNTCP) dial(ctx context.Context, c *Conversation, first int) *openVPNStream {
-	flow, until := first, time.Now().Add(maxTime)
-	for ctx.Err() == nil && time.Now().Before(until) {
-		began := time.Now()
-		stream := c.Dial(ctx, openVPNPart, stageOf(o, stageConnect), flow, wire.OpenVPNPort)
-		if stream == nil {
-			return nil
-		}
-		t := &openVPNStream{c: c, stream: stream, s: newOpenVPN(c.path, wire.CarrierOpenVPNTCP, stream.flow, c.path.block(openVPNBlock))}
-		failed := t.setUp(ctx)
-		if failed == "" {
-			return t
-		}
-		stream.Close()
-		if flow = stream.flow + 1; c.decided(openVPNPart, stageOf(o, failed), first) || !sleep(ctx, tryEvery-time.Since(began)) {
-			return nil
-		}
+	connect, began := stageOf(o, stageConnect), time.Now()
+	stream := c.Dial(ctx, openVPNPart, connect, first, wire.OpenVPNPort)
+	if stream == nil {
+		return nil
 	}
-	return nil
+	t, failed := o.open(ctx, c, stream)
+	if failed == "" {
+		return t
+	}
+	stream.Close()
+	t, _, _ = persist(ctx, c, dialled{openVPNPart, connect, func(id string) Stage { return stageOf(o, id) }, wire.OpenVPNPort, first, stream.flow + 1, began}, failed,
+		func(ctx context.Context, s *Stream) (*openVPNStream, string) { return o.open(ctx, c, s) })
+	return t
+}
+
+// open opens a session on a connection, or says at which stage it failed.
+func (OpenVPNTCP) open(ctx context.Context, c *Conversation, s *Stream) (*openVPNStream, string) {
+	t := &openVPNStream{c: c, stream: s, s: newOpenVPN(c.path, wire.CarrierOpenVPNTCP, s.flow, c.path.block(openVPNBlock))}
+	if failed := t.setUp(ctx); failed != "" {
+		return nil, failed
+	}
+	return t, ""
 }
 
 // An openVPNStream is a client's connection.

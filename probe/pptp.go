@@ -89,23 +89,19 @@ func (p PPTP) Observe(ctx context.Context, path *Path) (Observation, error) {
 
 // dial sets up a call, with a new connection for each try.
 func (p PPTP) dial(ctx context.Context, c *Conversation, first int) *pptpCall {
-	flow, until := first, time.Now().Add(maxTime)
-	for ctx.Err() == nil && time.Now().Before(until) {
-		began := time.Now()
-		s := c.Dial(ctx, partPPTP, p.stage(stageConnect), flow, pptpPort)
-		if s == nil {
-			return nil
-		}
-		call, failed := p.setUp(ctx, c, s)
-		if call != nil {
-			return call
-		}
-		s.Close()
-		if flow = s.flow + 1; c.decided(partPPTP, p.stage(failed), first) || !sleep(ctx, tryEvery-time.Since(began)) {
-			return nil
-		}
+	began := time.Now()
+	s := c.Dial(ctx, partPPTP, p.stage(stageConnect), first, pptpPort)
+	if s == nil {
+		return nil
 	}
-	return nil
+	call, failed := p.setUp(ctx, c, s)
+	if call != nil {
+		return call
+	}
+	s.Close()
+	call, _, _ = persist(ctx, c, dialled{partPPTP, p.stage(stageConnect), p.stage, pptpPort, first, s.flow + 1, began}, failed,
+		func(ctx context.Context, s *Stream) (*pptpCall, string) { return p.setUp(ctx, c, s) })
+	return call
 }
 
 // setUp exchanges the messages that set up a call (RFC 2637, section 3.1), or says at which stage it failed.

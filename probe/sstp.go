@@ -96,8 +96,18 @@ func (p SSTP) dial(ctx context.Context, c *Conversation, first int) *sstpTunnel 
 			return t
 		}
 		s.Close()
-		if flow = s.flow + 1; t.asked {
+		flow = s.flow + 1
+		switch {
+		case t.asked:
 			others++
+		case failed == stageTLS && !t.other:
+			if t, flow = p.handshakes(ctx, c, first, flow); t == nil {
+				return nil
+			}
+			if failed = t.carryOn(ctx); failed == "" {
+				return t
+			}
+			t.s.Close()
 		}
 		decided := c.decided(partSSTP, p.stage(failed), first) && !t.asked // of somebody else more is asked
 		if decided || others == sstpTries || !sleep(ctx, tryEvery-time.Since(began)) {
@@ -105,6 +115,20 @@ func (p SSTP) dial(ctx context.Context, c *Conversation, first int) *sstpTunnel 
 		}
 	}
 	return nil
+}
+
+// handshakes opens TLS on more connections, and returns the first that it opens on, and the number of the next flow. Requests do not go side by side: to
+// the server the newest is the one that counts.
+func (p SSTP) handshakes(ctx context.Context, c *Conversation, first, from int) (*sstpTunnel, int) {
+	t, next, _ := persist(ctx, c, dialled{partSSTP, p.stage(stageConnect), p.stage, c.path.web, first, from, time.Now()}, stageTLS,
+		func(ctx context.Context, s *Stream) (*sstpTunnel, string) {
+			t := &sstpTunnel{c: c, s: s, n: c.path.block(4), lcp: lcpLink{magic: randomMagic()}}
+			if !t.handshake(ctx) || t.other {
+				return nil, stageTLS
+			}
+			return t, ""
+		})
+	return t, next
 }
 
 // An sstpTunnel is a client's connection.
@@ -126,6 +150,11 @@ func (t *sstpTunnel) setUp(ctx context.Context, others int) (failed string) {
 	if t.other || !open {
 		return stageTLS
 	}
+	return t.carryOn(ctx)
+}
+
+// carryOn is the same, once TLS is open.
+func (t *sstpTunnel) carryOn(ctx context.Context) (failed string) {
 	e := t.s.AskTCP(ctx, t.n, stageRequest, t.request(t.n, false), func(b []byte) (int, bool, error) {
 		status, size, err := wire.ParseHTTPStatus(b)
 		return size, err == nil && status.Accepts(), err

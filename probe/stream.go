@@ -31,7 +31,11 @@ func (c *Conversation) Dial(ctx context.Context, part string, stage Stage, from 
 	d := dialing{opened: make(chan *Stream)}
 	for flow := from; d.got == nil && ctx.Err() == nil && !c.path.stopped(); flow++ {
 		lossy := c.path.lossy()
-		if time.Since(began) > maxTime && !lossy || flow > from && c.decided(part, stage, from) || !c.path.spend() {
+		over := func() bool { return flow > from && c.decided(part, stage, from) }
+		if over() && c.path.heart.Control().loses() { // by what is under way too: that has its chance, and what the control tells of it
+			d.wait(ctx, c.path.heart.Control().late())
+		}
+		if d.got != nil || time.Since(began) > maxTime && !lossy || over() || !c.path.spend() {
 			break
 		}
 		d.pending++

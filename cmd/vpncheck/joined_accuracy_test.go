@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -143,6 +144,30 @@ var carries = map[string]func(p sock.FakePacket, out bool) bool{
 	"openvpn-udp": func(p sock.FakePacket, out bool) bool { return toPort(p, out, wire.OpenVPNPort) },
 	"openvpn-tcp": func(p sock.FakePacket, out bool) bool { return p.Proto == 6 && out && p.Dst.Port() == wire.OpenVPNPort },
 	"wireguard":   func(p sock.FakePacket, out bool) bool { return toPort(p, out, wire.WireGuardPort) },
+	// The session goes to another port then.
+	"sstp": func(p sock.FakePacket, out bool) bool { return p.Proto == 6 && out && p.Dst.Port() == 443 },
+}
+
+// begins are the first octets of what goes over TCP, which may be blocked inside a connection.
+var begins = map[string]func(b []byte) bool{
+	"openvpn-tcp": func(b []byte) bool { return opens(b) == wire.OpenVPNPort },
+	"sstp": func(b []byte) bool {
+		return len(b) > 5 && b[0] == 0x16 && b[5] == 1 && !bytes.Contains(b, []byte(wire.LinkProtocol))
+	},
+}
+
+const inside = " inside" // a connection: it opens
+
+// lag is the weather's, and that of what is blocked inside connections, which never comes.
+func (b blocks) lag(w *weather) func(sock.FakePacket) time.Duration {
+	return func(p sock.FakePacket) time.Duration {
+		for id, begin := range begins {
+			if b[id+inside] != "" && p.Src.Addr() == atHome && begin(p.Payload) {
+				return time.Hour
+			}
+		}
+		return w.lag(p)
+	}
 }
 
 // blocks are what a run's router blocks, by protocol.
@@ -161,8 +186,10 @@ func drawBlocks(r *rand.Rand) blocks {
 				b["connect"] = probe.BlockedOut
 			}
 		case 1:
-			if id != "openvpn-tcp" { // the answer to a connect is no packet of its own here
-				b[id] = probe.BlockedBack
+			b[id] = probe.BlockedBack
+			if begins[id] != nil { // the answer to a connect is no packet of its own here
+				b[id] = probe.BlockedOut
+				b[id+inside] = probe.BlockedOut
 			}
 		}
 	}
@@ -172,6 +199,9 @@ func drawBlocks(r *rand.Rand) blocks {
 func (b blocks) middlebox() middlebox {
 	return drop(func(p sock.FakePacket, out bool) bool {
 		for id, v := range b {
+			if carries[id] == nil || b[id+inside] != "" {
+				continue
+			}
 			if (v == probe.BlockedOut) == out && carries[id](p, out) {
 				return true
 			}
@@ -291,7 +321,7 @@ func (l badLine) play(t *testing.T, seed uint64, m *confusion) {
 		w.begin()
 		p := probe.Open(j.Context(), probe.Config{Net: j.other, Host: j.cs.Host, Access: j.cs.Access, Pin: j.cs.Pin, Build: "test", Prove: true})
 		probe.Run(j.Context(), p, allProbes(), nil)
-		j.fake.SetLag(w.lag)
+		j.fake.SetLag(b.lag(w))
 		m.add(seed, b, j.run(j.Context(), j.laptop))
 	})
 }

@@ -122,3 +122,49 @@ func TestJoinedSSTPElsewhere(t *testing.T) {
 		})
 	}
 }
+
+// One connection that comes to nothing is not the end: the next are tried side by side, the first that opens is used, and the others are hung up and
+// count for nothing.
+func TestJoinedPersist(t *testing.T) {
+	for _, c := range []struct {
+		id, stage string
+		lost      int
+		begins    func(b []byte) bool
+	}{
+		{"openvpn-tcp", "reset", 1, begins["openvpn-tcp"]},
+		{"openvpn-tcp", "reset", 3, begins["openvpn-tcp"]},
+		{"pptp", "start", 1, func(b []byte) bool { return opens(b) == 1723 && len(b) == 156 }},
+		{"sstp", "tls", 1, begins["sstp"]},
+		{"sstp", "tls", 3, begins["sstp"]},
+	} {
+		t.Run(c.id, func(t *testing.T) {
+			join(t, nat(always), func(j *joined) {
+				lost := 0
+				j.fake.SetStream(func(b []byte, toServer bool) []byte {
+					if toServer && c.begins(b) && lost < c.lost {
+						lost++
+						return nil
+					}
+					return b
+				})
+				f, o := j.only(c.id)
+				j.found(f, "passed")
+				tries, flows := 0, map[int]bool{}
+				for _, e := range o.Exchanges {
+					if e.Stage == c.stage {
+						tries++
+					}
+					if flows[e.Flow] = true; e.Stage == "called-off" && e.Returned.State == wire.Seen {
+						j.Errorf("%s was answered, and is no try: %+v", e.ID, e)
+					}
+				}
+				if lost != c.lost || tries != 2 || len(flows) != c.lost+1 { // the first, and the one that opened
+					j.Errorf("%d were lost, and there were %d tries in %d flows", lost, tries, len(flows))
+				}
+				if took := o.Ended.Sub(o.Started); took > 8*time.Second {
+					j.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
+}
