@@ -250,7 +250,7 @@ func FuzzNIC(f *testing.F) {
 	}
 	srv := New(Config{
 		Net: w.fake.Host(serverAddr), Addresses: []netip.Addr{serverAddr}, State: state,
-		Responders: []Responder{PPTP(), GRE(), IKE(), NATT(), ESP(), AH(), L2TP()},
+		Responders: []Responder{PPTP(), GRE(), IKE(), NATT(), ESP(), AH(), L2TP(), OpenVPNUDP(), OpenVPNTCP(), WireGuard(), SSTP()},
 	})
 	if err := srv.Start(f.Context()); err != nil {
 		f.Fatal(err)
