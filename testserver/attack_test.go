@@ -44,6 +44,22 @@ func TestWaitingStrangersMakeRoom(t *testing.T) {
 	})
 }
 
+// Nor does he who connects without end, from all the households of one site, make a client lose its place who needs a moment.
+func TestCrowdOfOneSite(t *testing.T) {
+	l, gone := newLimiter(16, 4), 0
+	l.enter(otherAddr, func() { gone++ })
+	l.enter(laptop6, func() { gone++ })
+	for i := range 200 {
+		l.enter(netip.MustParseAddr(fmt.Sprintf("2001:db8:f000:%x::1", i)), func() {})
+	}
+	if gone != 0 {
+		t.Errorf("%d clients lost their places", gone)
+	}
+	if len(l.places) != 16 || len(l.from) != 16 || len(l.sites) != 3 {
+		t.Errorf("%d places, %d households and %d sites are kept", len(l.places), len(l.from), len(l.sites))
+	}
+}
+
 // Nor does a neighbour behind the same address.
 func TestWaitingNeighbourMakesRoom(t *testing.T) {
 	inWorld(t, nil, func(w *world) {

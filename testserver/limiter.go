@@ -15,34 +15,37 @@ type limiter struct {
 	mu     sync.Mutex
 	places []*place // who has waited longest is first
 	from   map[netip.Prefix]int
+	sites  map[netip.Prefix]int // of IPv6 by /48, of which each has 65,536 /64s
 }
 
 // A place is one waiting connection's.
 type place struct {
-	from  netip.Prefix
-	leave func()
+	from, site netip.Prefix
+	leave      func()
 }
 
 func newLimiter(total, each int) *limiter {
-	return &limiter{total: total, each: each, from: make(map[netip.Prefix]int)}
+	return &limiter{total: total, each: each, from: make(map[netip.Prefix]int), sites: make(map[netip.Prefix]int)}
 }
 
 // enter takes a place for an address; release gives it back and may be called again. leave is called, once at most, if another
 // takes the place before. There is no place, and release is nil, for what is no address.
 func (l *limiter) enter(a netip.Addr, leave func()) (release func()) {
-	bits := 64
+	household, wide := 64, 48
 	if a.Is4() {
-		bits = 32
+		household, wide = 32, 32
 	}
-	from, err := a.Prefix(bits)
+	from, err := a.Prefix(household)
 	if err != nil || !a.IsValid() {
 		return nil
 	}
-	p := &place{from, leave}
+	site, _ := a.Prefix(wide)
+	p := &place{from, site, leave}
 	l.mu.Lock()
 	gone := l.makeRoom(from)
 	l.places = append(l.places, p)
 	l.from[from]++
+	l.sites[site]++
 	l.mu.Unlock()
 	if gone != nil {
 		gone.leave()
@@ -55,17 +58,17 @@ func (l *limiter) enter(a netip.Addr, leave func()) (release func()) {
 }
 
 // makeRoom takes a place away if there is none left: one of the same address if that has all that it may have, else one of the
-// address that has the most. It returns whose it was.
+// address, or the site, that has the most. It returns whose it was.
 func (l *limiter) makeRoom(from netip.Prefix) *place {
 	crowd := func(p *place) bool { return p.from == from }
 	switch {
 	case l.from[from] >= l.each:
 	case len(l.places) >= l.total:
 		most := 0
-		for _, n := range l.from {
+		for _, n := range l.sites {
 			most = max(most, n)
 		}
-		crowd = func(p *place) bool { return l.from[p.from] == most }
+		crowd = func(p *place) bool { return l.sites[p.site] == most }
 	default:
 		return nil
 	}
@@ -82,5 +85,8 @@ func (l *limiter) remove(p *place) {
 	l.places = slices.Delete(l.places, at, at+1)
 	if l.from[p.from]--; l.from[p.from] == 0 {
 		delete(l.from, p.from)
+	}
+	if l.sites[p.site]--; l.sites[p.site] == 0 {
+		delete(l.sites, p.site)
 	}
 }

@@ -49,6 +49,15 @@ func household(a netip.Addr) netip.Prefix {
 	return netip.PrefixFrom(a, bits).Masked()
 }
 
+// site is what a provider hands out at most: an IPv4 address or an IPv6 /48 (RFC 6177).
+func site(a netip.Addr) netip.Prefix {
+	bits := 48
+	if a.Is4() {
+		bits = 32
+	}
+	return netip.PrefixFrom(a, bits).Masked()
+}
+
 func (s *Session) peer(a netip.Addr) *peer {
 	for i := range s.peers {
 		if s.peers[i].addr == a {

@@ -206,7 +206,7 @@ func (w *world) wrongToken(m *model, i int, a, b byte) {
 // bounded holds every table to its limit.
 func (w *world) bounded() {
 	g := w.gate
-	if len(g.sessions) > fuzzLimits.Sessions || len(g.from) > len(g.sessions) || len(g.proved) > len(g.sessions)*maxProved {
+	if len(g.sessions) > fuzzLimits.Sessions || len(g.from) > len(g.sessions) || len(g.sites) > len(g.from) || len(g.proved) > len(g.sessions)*maxProved {
 		w.t.Fatalf("%d sessions, %d places, %d addresses", len(g.sessions), len(g.from), len(g.proved))
 	}
 	for a, list := range g.proved {

@@ -30,6 +30,7 @@ import (
 type Limits struct {
 	Sessions           int           // at a time
 	SessionsPerAddress int           // at a time, from one IPv4 address or one IPv6 /64
+	SessionsPerSite    int           // at a time, from one IPv6 /48, which anybody can have for the asking
 	Packets            int           // a session, in each direction
 	Bytes              int           // octets a session, in each direction
 	Unproved           int           // addresses a session that have not proved that they receive
@@ -40,6 +41,7 @@ type Limits struct {
 var Default = Limits{
 	Sessions:           512,
 	SessionsPerAddress: 16,
+	SessionsPerSite:    64,
 	Packets:            2000,
 	Bytes:              2 << 20,
 	Unproved:           4,
@@ -53,6 +55,7 @@ func (l Limits) withDefaults() Limits {
 	}{
 		{&l.Sessions, Default.Sessions},
 		{&l.SessionsPerAddress, Default.SessionsPerAddress},
+		{&l.SessionsPerSite, Default.SessionsPerSite},
 		{&l.Packets, Default.Packets},
 		{&l.Bytes, Default.Bytes},
 		{&l.Unproved, Default.Unproved},
@@ -80,7 +83,8 @@ type Gate struct {
 
 	mu       sync.RWMutex // taken before a session's own, never after it
 	sessions map[uint32]*Session
-	from     map[netip.Prefix]int      // live sessions by where they were opened from
+	from     map[netip.Prefix]int      // live sessions by where they were opened from: the household
+	sites    map[netip.Prefix]int      // and its site
 	proved   map[netip.Addr][]*Session // live sessions by proved address
 }
 
@@ -91,6 +95,7 @@ func New(l Limits, now func() time.Time) *Gate {
 		now:      now,
 		sessions: make(map[uint32]*Session),
 		from:     make(map[netip.Prefix]int),
+		sites:    make(map[netip.Prefix]int),
 		proved:   make(map[netip.Addr][]*Session),
 	}
 }
@@ -114,12 +119,14 @@ func (g *Gate) Open(from netip.Addr) (*Session, error) {
 	s := newSession(g, g.newID(), from, now.Add(g.limits.Lifetime))
 	g.sessions[s.id] = s
 	g.from[household(from)]++
+	g.sites[site(from)]++
 	g.proved[from] = append(g.proved[from], s)
 	return s, nil
 }
 
 func (g *Gate) full(from netip.Addr) bool {
-	return len(g.sessions) >= g.limits.Sessions || g.from[household(from)] >= g.limits.SessionsPerAddress
+	return len(g.sessions) >= g.limits.Sessions || g.from[household(from)] >= g.limits.SessionsPerAddress ||
+		from.Is6() && g.sites[site(from)] >= g.limits.SessionsPerSite
 }
 
 // newID returns an unused random number that is not zero. It cannot be guessed, but it is no secret: it travels in the clear.
@@ -155,11 +162,8 @@ func (g *Gate) forget(s *Session) {
 		return
 	}
 	delete(g.sessions, s.id)
-	if h := household(s.from); g.from[h] > 1 {
-		g.from[h]--
-	} else {
-		delete(g.from, h)
-	}
+	less(g.from, household(s.from))
+	less(g.sites, site(s.from))
 	for _, a := range s.end() {
 		left := slices.DeleteFunc(g.proved[a], func(other *Session) bool { return other == s })
 		if len(left) == 0 {
@@ -167,6 +171,13 @@ func (g *Gate) forget(s *Session) {
 		} else {
 			g.proved[a] = left
 		}
+	}
+}
+
+// less counts one down, and keeps no zero.
+func less(counts map[netip.Prefix]int, p netip.Prefix) {
+	if counts[p]--; counts[p] <= 0 {
+		delete(counts, p)
 	}
 }
 

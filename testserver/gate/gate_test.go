@@ -170,6 +170,33 @@ func TestSessionLimits(t *testing.T) {
 	}
 }
 
+// Who has an IPv6 /48, and with it 65,536 households, has not all sessions.
+func TestSessionsOfSite(t *testing.T) {
+	g := New(Limits{Sessions: 9, SessionsPerAddress: 2, SessionsPerSite: 3}, time.Now)
+	for i, tt := range []struct {
+		from string
+		want error
+	}{
+		{"2001:db8::1", nil},
+		{"2001:db8:0:1::1", nil},
+		{"2001:db8:0:2::1", nil},
+		{"2001:db8:0:3::1", ErrBusy},
+		{"2001:db8:1::1", nil},
+		{"192.0.2.1", nil},
+		{"192.0.2.1", nil},
+		{"192.0.2.2", nil},
+		{"192.0.2.3", nil},
+	} {
+		if _, err := g.Open(netip.MustParseAddr(tt.from)); err != tt.want {
+			t.Errorf("%d, from %s: got %v, want %v", i, tt.from, err, tt.want)
+		}
+	}
+	g.SessionsFrom(netip.MustParseAddr("2001:db8:0:1::1"))[0].Close()
+	if _, err := g.Open(netip.MustParseAddr("2001:db8:0:3::1")); err != nil {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
 func TestExpiry(t *testing.T) {
 	e := open(t, Limits{Sessions: 1, Lifetime: time.Minute})
 	e.admit(e.question(home, 1), "")

@@ -53,7 +53,7 @@ func TestManyGoroutines(t *testing.T) {
 		t.Errorf("admitted %d and sent %d, at most %d each", admitted.Load(), left.Load(), allowed)
 	}
 	s.Close()
-	if g.Sessions() != 0 || len(g.proved) != 0 || len(g.from) != 0 {
+	if g.Sessions() != 0 || len(g.proved) != 0 || len(g.from) != 0 || len(g.sites) != 0 {
 		t.Errorf("%d sessions, %d addresses, %d places are left", g.Sessions(), len(g.proved), len(g.from))
 	}
 }
