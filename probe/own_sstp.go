@@ -96,9 +96,8 @@ func (s *ownStream) handshake(ctx context.Context) bool {
 
 // notTLSWords says what answered in the place of TLS.
 func notTLSWords(err error) string {
-	var alert tls.AlertError
-	if errors.As(err, &alert) {
-		return ownText(alert.Error())
+	if alerted(err) {
+		return ownText(err.Error())
 	}
 	return "not TLS"
 }

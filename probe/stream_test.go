@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"net"
@@ -39,6 +40,31 @@ func TestStreamBounded(t *testing.T) {
 	}
 	if len(c.damaged) != 1 || len(c.damaged[0].Bytes) > 256 {
 		t.Errorf("got %d strangers, want one, and the beginning of what he sent", len(c.damaged))
+	}
+}
+
+// Who ends TLS's opening with an alert speaks TLS, and who says something else does not.
+func TestAlerted(t *testing.T) {
+	for _, row := range []struct {
+		says    string
+		alerted bool
+		words   string
+		result  string
+	}{
+		{"\x15\x03\x03\x00\x02\x02\x28", true, "remote error: tls: handshake failure", "other-certificate"},
+		{"HTTP/1.1 400 Bad Request\r\n\r\n", false, "not TLS", "not-tls"},
+	} {
+		near, far := net.Pipe()
+		go func() {
+			far.Read(make([]byte, 4096))
+			far.Write([]byte(row.says))
+			far.Close()
+		}()
+		err := tls.Client(near, &tls.Config{InsecureSkipVerify: true}).Handshake()
+		if !notTLS(err) || alerted(err) != row.alerted || notTLSWords(err) != row.words || handshakeResult(err) != row.result {
+			t.Errorf("%q: got %v, %q, %q", row.says, alerted(err), notTLSWords(err), handshakeResult(err))
+		}
+		near.Close()
 	}
 }
 
