@@ -43,7 +43,7 @@ var choices = []struct{ id, title string }{
 // fares is what this run knows of one of the choices, and whether it knows anything.
 func (s setting) fares(id string) (outcome, bool) {
 	switch {
-	case s.asked[id] && (s.beside[id] != undecided || id != "ikev2"):
+	case s.asked[id]:
 		return s.beside[id], true
 	case s.noUDP() && slices.Contains(noTCP, id):
 		return fails, true

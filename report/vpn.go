@@ -217,7 +217,7 @@ func stepOf(n need, ps []Protocol, s setting) step {
 // plainESP says that it is ESP without UDP around it that does not get through. A client that has no NAT to cross uses it unless it is told
 // otherwise.
 func (s step) plainESP() bool {
-	return s.outcome() == fails && (s.ID == "esp" || s.Reason == probe.ESPOutDropped || s.Reason == probe.ESPBackDropped)
+	return s.ID == "esp" || s.Reason == probe.ESPOutDropped || s.Reason == probe.ESPBackDropped
 }
 
 // clash says that somebody else holds the place of a protocol: what looks like a block of one of its forms is none.

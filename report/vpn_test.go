@@ -228,3 +228,40 @@ func TestESPInProportion(t *testing.T) {
 		t.Errorf("got %q", s.Headline)
 	}
 }
+
+// Where it is not known whether there is a NAT, clients are taken to cross one: plain ESP decides nothing.
+func TestUnknownNAT(t *testing.T) {
+	r := fares(true, but("esp", "blocked-out esp-out-dropped"))
+	r.Circumstances.Server.Client = netip.AddrPort{}
+	r.weighVPNs()
+	if v, _ := r.VPN("ikev2"); v.Works != WorksYes {
+		t.Errorf("got %s %s, want works", v.Works, v.Reason)
+	}
+	r = fares(true, but("natt", "blocked-out udp-port-dropped"))
+	r.Circumstances.Server.Client = netip.AddrPort{}
+	r.weighVPNs()
+	if v, _ := r.VPN("ikev2"); v.Works != WorksNo {
+		t.Errorf("got %s, want no", v.Works)
+	}
+}
+
+// Many that work are counted, not named.
+func TestHeadlineCounts(t *testing.T) {
+	says := map[string]string{"pptp": "blocked-back no-pptp-helper", "ike": "passed", "natt": "passed", "esp": "passed", "l2tp": "passed", "ikev2": "passed", "sstp": "passed"}
+	for want, more := range map[string]string{"IKE, NATT, ESP, L2TP, IKEV2 and SSTP work. PPTP does not: ": "", "7 of 8 protocols work. PPTP does not: ": "wireguard"} {
+		if more != "" {
+			says[more] = "passed"
+		}
+		r := fares(true, says)
+		if s := summarise(r.Protocols, r.Circumstances); !strings.HasPrefix(s.Headline, want) {
+			t.Errorf("got %q, want %q", s.Headline, want)
+		}
+		delete(says, more)
+	}
+	delete(says, "pptp")
+	says["wireguard"] = "passed"
+	r := fares(true, says)
+	if s := summarise(r.Protocols, r.Circumstances); s.Headline != "All 7 protocols work through this router and internet provider." {
+		t.Errorf("got %q", s.Headline)
+	}
+}

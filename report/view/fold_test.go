@@ -58,7 +58,7 @@ func TestStories(t *testing.T) {
 		same bool
 	}{
 		"same":        {fails(func(*report.Protocol) {}), true},
-		"other":       {fails(func(x *report.Protocol) { x.Reason = probe.NoArrival }), false},
+		"other":       {fails(func(x *report.Protocol) { x.Reason, x.Parts = probe.NoArrival, nil }), false},
 		"sentence":    {fails(func(x *report.Protocol) { x.Sentence = "No UDP at all." }), false},
 		"verdict":     {fails(func(x *report.Protocol) { x.Verdict = probe.BlockedBack }), false},
 		"named":       {fails(func(x *report.Protocol) { x.Diagnosis.Culprit = report.CulpritRouter }), false},
