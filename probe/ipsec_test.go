@@ -162,6 +162,28 @@ func TestWholeReason(t *testing.T) {
 	}
 }
 
+// What IKE or NAT-T met before it, from the same port, a whole VPN meets too: a flow that was cut off is no port that somebody else holds (F13).
+func TestWholeSpent(t *testing.T) {
+	cut := func(id string) Circumstances { return Circumstances{Beside: map[string]Tally{id: {Stalled: true}}} }
+	for _, c := range []struct {
+		name, stage string
+		info        Info
+		c           Circumstances
+		want        bool
+	}{
+		{"natt", wholeAuth, IKEv2().Info(), cut("natt"), true},
+		{"natt-and-main-mode", wholeAuth, L2TPIPsec().Info(), cut("natt"), true},
+		{"ike", wholeInit, IKEv2().Info(), cut("ike"), true},
+		{"ike-says-nothing-of-4500", wholeAuth, IKEv2().Info(), cut("ike"), false},
+		{"nothing-was-cut", wholeAuth, IKEv2().Info(), Circumstances{Beside: map[string]Tally{"natt": {}}}, false},
+		{"nobody-came-before", nattOpening, NATT{}.Info(), cut("natt"), false},
+	} {
+		if got := spent(c.info, Finding{Stage: c.stage}, c.c); got != c.want {
+			t.Errorf("%s: got %t, want %t", c.name, got, c.want)
+		}
+	}
+}
+
 // Whatever is changed is fatal, and has the name that it has where it stands: in IKE, behind the marker, or in ESP.
 func TestWholeChanges(t *testing.T) {
 	v2 := newIKEv2(wire.GroupCurve25519, ikeHome, ikeServer)

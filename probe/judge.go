@@ -3,6 +3,7 @@ package probe
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"vpncheck/probe/wire"
@@ -126,7 +127,10 @@ func clash(info Info, f Finding, c Circumstances) Finding {
 // pass of that flow was spent by then, and a client that were the first one would live through the same (F13).
 func spent(info Info, f Finding, c Circumstances) bool {
 	before := map[uint16]string{wire.IKEPort: "ike", wire.NATTPort: "natt"}[portOf(info, f.Stage)]
-	return slices.Contains(info.After, before) && c.Beside[before].Stalled
+	return c.Beside[before].Stalled && slices.ContainsFunc(info.After, func(after string) bool {
+		id, _, _ := strings.Cut(after, "/") // it may be one form alone that is waited for
+		return id == before
+	})
 }
 
 // forwardedAway says that the router itself tells why no answer comes: what comes to the outer port of the deciding part it sends to another
