@@ -106,6 +106,7 @@ func (a *Aim) answer(v VPN) {
 // advise has three parts, by who can do what.
 func (a *Aim) advise(v VPN, rule vpnRule, r Report) {
 	other, title := r.otherVPN(v.ID)
+	through := rule.lets(r)
 	switch v.Works {
 	case WorksYes, WorksBut:
 		a.Now = "If it still fails, this network is not the matter. " + lookAt(v.ID)
@@ -128,7 +129,7 @@ func (a *Aim) advise(v VPN, rule vpnRule, r Report) {
 			a.Network = "Ask them to let IP protocol 50 (ESP) through."
 		}
 	case WorksNo:
-		a.Now, a.Network, a.IT = goRound(title), askThose(v, rule), askIT(v, other)
+		a.Now, a.Network, a.IT = goRound(title), askThose(v, through), askIT(v, other)
 		a.byCulprit(v, r)
 	default:
 		a.Now = "Run the check again."
@@ -142,7 +143,7 @@ func (a *Aim) advise(v VPN, rule vpnRule, r Report) {
 			a.Now = w.Next
 		}
 		a.Network = "Nothing yet: it is not known whether this network stops " + v.Title + "."
-		a.IT = "Nothing yet, but for what your VPN needs: a network must let " + rule.through + " through to the VPN server."
+		a.IT = "Nothing yet, but for what your VPN needs: a network must let " + through + " through to the VPN server."
 	}
 }
 

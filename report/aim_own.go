@@ -31,7 +31,7 @@ func (a *Aim) notAsked(o *Own, r Report) {
 	if !r.tested() {
 		a.Headline, a.Network = o.Headline, "Nothing yet."
 		if o.Why.Reason == probe.UnknownHost {
-			a.Network = "If other names are found from here, nothing. Else ask them to mend their name servers (DNS)."
+			a.Network = mendDNS
 		}
 	} else {
 		a.Headline = join(a.Headline, o.Headline)
@@ -40,6 +40,9 @@ func (a *Aim) notAsked(o *Own, r Report) {
 		a.Diagnosis = o.Diagnosis
 	}
 }
+
+// mendDNS is what to ask those who run the network about a name.
+const mendDNS = "If other names are found from here, nothing. Else ask them to mend their name servers (DNS)."
 
 // cannotAsk is for a VPN of which nothing can be asked without a key.
 func (a *Aim) cannotAsk(v VPN, o *Own, r Report) {
@@ -124,11 +127,11 @@ func (a *Aim) ownAdvice(v VPN, rule vpnRule, x Answer, r Report) {
 		a.Network = "Nothing: this network carries " + v.Title + "."
 		a.IT = "Ask whether " + host + " is up, offers " + v.Title + " on its usual port, and lets it in through every firewall before it."
 		if x.Reason == probe.OwnRefusedOnWay {
-			a.Network = "Ask them to let " + rule.through + " through to " + host + "."
+			a.Network = "Ask them to let " + rule.lets(r) + " through to " + host + "."
 		}
 	case !r.tested():
 		a.Now = x.Next
-		a.Network = "Ask whether they let " + rule.through + " through to " + host + "."
+		a.Network = "Ask whether they let " + rule.lets(r) + " through to " + host + "."
 		a.IT = "Ask whether " + host + " is up and offers " + v.Title + ", and which firewall before it may refuse you."
 	}
 	if rule.id == "l2tp-ipsec" && r.To.NATed() {

@@ -377,6 +377,43 @@ func TestErrorAndOwn(t *testing.T) {
 	}
 }
 
+// What speaks against this network as the cause of an error is no more than what was tried: the first messages, or a VPN without its name.
+func TestErrorHalfTried(t *testing.T) {
+	for _, x := range []struct {
+		name    string
+		code    int
+		r       Report
+		half    bool
+		network string
+	}{
+		{"first-messages", 809, New(probe.Result{}, nil, Tool{}).WithOwn(ownOf(heeds("ikev1"))), true, "Nothing yet"},
+		{"first-messages-account", 691, New(probe.Result{}, nil, Tool{}).WithOwn(ownOf(heeds("ikev1"))), false, "Nothing: "},
+		{"carried", 809, fares(true, allPass).WithOwn(ownOf(heeds("ikev1"))), false, "Nothing: "},
+		{"no-name-asked", 868, fares(true, allPass), true, "name servers (DNS)"},
+		{"name-found", 868, fares(true, allPass).WithOwn(ownOf(heeds("ikev1"))), false, "Nothing: "},
+	} {
+		a := x.r.For("l2tp-ipsec", x.code).Aim
+		if a.Weighed != AllPass || strings.Contains(a.Headline, "As far as it was tried, this network") != x.half || !strings.Contains(a.Network, x.network) {
+			t.Errorf("%s: got %s %q %q, want half tried %t, %q", x.name, a.Weighed, a.Headline, a.Network, x.half, x.network)
+		}
+		if or := strings.Contains(a.Now, "or this network"); or != (x.name == "first-messages") {
+			t.Errorf("%s: suspects this network: %t: %s", x.name, or, a.Now)
+		}
+		well(t, x.name, a.Headline)
+		well(t, x.name, a.Network)
+	}
+}
+
+// Behind a NAT IPsec's data goes in UDP: nobody is asked to let plain ESP through.
+func TestThroughNAT(t *testing.T) {
+	for _, nat := range []bool{true, false} {
+		a := fares(nat, but("ikev2", "blocked-out udp-port-dropped", "ike", "blocked-out udp-port-dropped", "ike/v1", "blocked-out udp-port-dropped")).For("l2tp-ipsec", 0).Aim
+		if strings.Contains(a.Network, "ESP") == nat || !strings.Contains(a.Network, "UDP ports 500 and 4500") {
+			t.Errorf("NAT %t: %s", nat, a.Network)
+		}
+	}
+}
+
 // A name that was not found blames nobody, and says whether other names were (F58).
 func TestUnknownName(t *testing.T) {
 	none := probe.Own{Host: vpnHost, Why: &probe.Refusal{Reason: probe.UnknownHost, Why: "no such name"}}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"slices"
+	"strings"
 
 	"vpncheck/probe"
 )
@@ -84,16 +85,27 @@ var vpnRules = []vpnRule{
 	{id: "pptp", title: "PPTP", needs: []need{{protocol: "pptp"}}, catch: insecure,
 		through: "TCP port 1723 and IP protocol 47 (GRE), with PPTP passthrough switched on,"},
 	{id: "l2tp", udp: true, title: "L2TP without IPsec", needs: []need{{protocol: "l2tp"}}, catch: unencrypted, through: "UDP port 1701"},
-	{id: "l2tp-ipsec", udp: true, title: "L2TP/IPsec", whole: "l2tp-ipsec", through: "UDP ports 500 and 4500, and IP protocol 50 (ESP),",
+	{id: "l2tp-ipsec", udp: true, title: "L2TP/IPsec", whole: "l2tp-ipsec", through: "UDP ports 500 and 4500" + plainESPToo,
 		needs: []need{{protocol: "ike", part: ikeV1}, {protocol: "natt", where: behindNAT}, {protocol: "esp", where: withoutNAT}}},
 	{id: "ipsec-esp", udp: true, title: "IPsec (plain ESP)", needs: []need{{protocol: "ike"}, {protocol: "esp"}},
 		through: "UDP port 500 and IP protocol 50 (ESP)"},
-	{id: "ikev2", udp: true, title: "IKEv2", whole: "ikev2", through: "UDP ports 500 and 4500, and IP protocol 50 (ESP),",
+	{id: "ikev2", udp: true, title: "IKEv2", whole: "ikev2", through: "UDP ports 500 and 4500" + plainESPToo,
 		needs: []need{{protocol: "ike"}, {protocol: "natt", where: behindNAT}, {protocol: "esp", where: withoutNAT}}},
 	{id: "openvpn-udp", udp: true, title: "OpenVPN over UDP", whole: "openvpn-udp", through: "UDP port 1194"},
 	{id: "openvpn-tcp", title: "OpenVPN over TCP", whole: "openvpn-tcp", through: "TCP port 1194"},
 	{id: "wireguard", udp: true, title: "WireGuard", whole: "wireguard", through: "UDP port 51820"},
 	{id: "sstp", title: "SSTP", whole: "sstp", through: "TCP port 443, without a proxy that looks into TLS,"},
+}
+
+// plainESPToo is what IPsec needs where there is no NAT; behind one its data goes in UDP.
+const plainESPToo = ", and IP protocol 50 (ESP),"
+
+// lets is what this network must let through for it.
+func (r vpnRule) lets(in Report) string {
+	if among(in.Protocols, in.Circumstances).nat() == isNAT {
+		return strings.TrimSuffix(r.through, plainESPToo)
+	}
+	return r.through
 }
 
 // preferred is the order of the recommendation. PPTP and L2TP alone protect nothing, and plain ESP is no choice that a client has.

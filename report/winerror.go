@@ -125,7 +125,7 @@ func lineBad(r Report) bool {
 // weigh brings together what Windows said and what was seen here.
 func (a *Aim) weigh(code int, w windowsError, r Report) {
 	concern := w.concern(a.VPN)
-	w = w.knowing(r.To)
+	w = w.knowing(r)
 	a.Weighed = w.weighs(r, concern)
 	means := fmt.Sprintf("Windows error %d means that %s.", code, w.means)
 	switch a.Weighed {
@@ -140,8 +140,8 @@ func (a *Aim) weigh(code int, w windowsError, r Report) {
 		a.Headline = join(a.Headline, means+" That fits what was seen here: "+w.seen+".")
 		w.explain(a, r, concern)
 	case AllPass:
-		a.Headline = join(a.Headline, means+" This network is not the matter: "+w.carried(r, concern)+".")
-		a.Now, a.Network, a.IT = w.clear+".", "Nothing: this network carries it.", "Show them this report and the error's number. "+w.ask
+		a.Headline = join(a.Headline, means+" "+w.cleared(r, concern))
+		a.Now, a.Network, a.IT = w.clear+".", w.clearedNetwork(r), "Show them this report and the error's number. "+w.ask
 	case Otherwise:
 		a.Headline = join(a.Headline, means+" That does not fit what was seen here"+w.instead(r, concern)+".")
 		a.fill("If your VPN is one of those that fail, mend that first. Else: "+lower(w.clear)+".", "", "Show them this report and the error's number. "+w.ask)
@@ -252,6 +252,38 @@ func failsFor(rule vpnRule, p Protocol) bool {
 	}
 	return kind(p.Verdict, p.Reason) == fails
 }
+
+// cleared says how far this network is not the matter. An answer of the person's own server alone proves it for the first messages, and no
+// VPN that gets through says anything of a name.
+func (w windowsError) cleared(r Report, concern []string) string {
+	text := "his network is not the matter: " + w.carried(r, concern) + "."
+	switch {
+	case w.halfTried(r):
+		return "As far as it was tried, t" + text + " What follows the first messages was not tried: that needs a test server (\"vpncheck serve\")."
+	case w.nameUntried(r):
+		return "As far as it was tried, t" + text + " Whether that name is found from here was not tried: add --to and the name."
+	}
+	return "T" + text
+}
+
+// clearedNetwork is what to ask those who run the network then.
+func (w windowsError) clearedNetwork(r Report) string {
+	switch {
+	case w.halfTried(r):
+		return "Nothing yet: this network lets the first messages through to " + r.To.host() + "."
+	case w.nameUntried(r):
+		return mendDNS
+	}
+	return "Nothing: this network carries it."
+}
+
+// halfTried says of an error that a network can make that no more than the first messages to the person's own server speak against it.
+func (w windowsError) halfTried(r Report) bool {
+	return w.shows != nil && w.own != ownNoName && !r.tested()
+}
+
+// nameUntried says of an error about a name that the name itself was not looked up.
+func (w windowsError) nameUntried(r Report) bool { return w.own == ownNoName && !r.To.found() }
 
 // carried names what gets through.
 func (w windowsError) carried(r Report, concern []string) string {

@@ -18,7 +18,8 @@ const (
 )
 
 // knowing puts into the texts what the server itself told of a NAT before it (F03): where it was asked, nobody guesses.
-func (w windowsError) knowing(o *Own) windowsError {
+func (w windowsError) knowing(r Report) windowsError {
+	o := r.To
 	nat, ask := " "+behindServerNAT+".", ", and whether the server stands behind a NAT"
 	if o != nil {
 		nat, ask = "", ""
@@ -29,7 +30,11 @@ func (w windowsError) knowing(o *Own) windowsError {
 		}
 	}
 	if o != nil && len(o.answeredOf([]string{"l2tp-ipsec", "ikev2"})) > 0 {
-		w.clear = strings.Replace(w.clear, silentPorts, "a firewall before the server may stop UDP port 4500 (on port 500 it answers)", 1)
+		where := "a firewall before the server"
+		if !r.tested() {
+			where += ", or this network,"
+		}
+		w.clear = strings.Replace(w.clear, silentPorts, where+" may stop UDP port 4500 (on port 500 it answers)", 1)
 	}
 	if first, rest, ok := strings.Cut(w.clear, "{nat}Else "); ok && first == "" {
 		w.clear = capital(rest)

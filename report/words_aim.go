@@ -45,12 +45,12 @@ var networkAsks = map[probe.Reason]string{
 const inspectedAsk = "Ask them whether VPNs are allowed here: the port is open, but something looks into what is sent there and drops what is {title}."
 
 // askThose is what to ask them about a VPN that does not get through.
-func askThose(v VPN, rule vpnRule) string {
+func askThose(v VPN, through string) string {
 	text, ok := networkAsks[v.Reason]
 	if !ok {
 		text = "Ask them to let {through} through to the VPN server."
 	}
-	return strings.NewReplacer("{title}", v.Title, "{through}", rule.through, "{ports}", strings.TrimRight(rule.through, ",")).Replace(text)
+	return strings.NewReplacer("{title}", v.Title, "{through}", through, "{ports}", strings.TrimRight(through, ",")).Replace(text)
 }
 
 // askIT asks for a way round. A port is no matter where all ports are shut alike, or packets are told by what is in them.
