@@ -112,6 +112,35 @@ func TestOtherVPNs(t *testing.T) {
 	}
 }
 
+// The line "What to do" names what the table of VPNs names as the best, and no other VPN where none works.
+func TestDoFitsTheTable(t *testing.T) {
+	passes := func(id string) probe.Finding { return probe.Finding{Protocol: id, Verdict: probe.Passed} }
+	stalls := func(id string) probe.Finding {
+		return probe.Finding{Protocol: id, Verdict: probe.Stalled, Reason: probe.StoppedAfterN}
+	}
+	for _, x := range []struct {
+		name string
+		fs   []probe.Finding
+		want string
+	}{
+		{"inspected", []probe.Finding{portDropped("wireguard", probe.UDPContentDropped, 51820), passes("ikev2"), passes("sstp")}, "Use IKEv2 or SSTP, or ask those"},
+		{"inspected-tcp", []probe.Finding{portDropped("openvpn-tcp", probe.TCPContentDropped, 1194), passes("ikev2")}, "Use IKEv2, or"},
+		{"inspected-alone", []probe.Finding{portDropped("wireguard", probe.UDPContentDropped, 51820), passes("sstp")}, "Use SSTP, or ask those"},
+		{"stopped", []probe.Finding{stalls("wireguard"), passes("ikev2")}, "Try another internet connection, or use IKEv2."},
+		{"stopped-unasked", []probe.Finding{stalls("natt")}, "Try another internet connection, or another VPN."},
+		{"stopped-all", []probe.Finding{stalls("ikev2"), stalls("wireguard"), stalls("openvpn-udp"), stalls("openvpn-tcp"), stalls("sstp")}, "Try another internet connection, a phone's"},
+	} {
+		r := said(onLinux(), x.fs...)
+		if !strings.Contains(r.Summary.Advice, x.want) {
+			t.Errorf("%s: got %q, want %q in it", x.name, r.Summary.Advice, x.want)
+		}
+		if rec := r.Recommendation; rec != nil && rec.VPN != "" && !strings.Contains(r.Summary.Advice, title(rec.VPN)) {
+			t.Errorf("%s: %q, but %q", x.name, r.Summary.Advice, rec.Text)
+		}
+		well(t, x.name, r.Summary.Advice)
+	}
+}
+
 // Where UDP is filtered, or packets are looked into, what helps is what this run found to work.
 func TestWaysRound(t *testing.T) {
 	sstp := func(v probe.Verdict, r probe.Reason) probe.Finding {
@@ -128,6 +157,8 @@ func TestWaysRound(t *testing.T) {
 		{"dpi", portDropped("ike", probe.UDPContentDropped, 500), nil, "such as SSTP or OpenVPN over TCP port 443, or ask"},
 		{"dpi-sstp", portDropped("ike", probe.UDPContentDropped, 500), []probe.Finding{sstp(probe.Passed, "")}, "such as SSTP (it works here), or ask"},
 		{"dpi-no-sstp", portDropped("ike", probe.UDPContentDropped, 500), []probe.Finding{sstp(probe.BlockedOut, probe.HTTPRefused)}, "such as OpenVPN with tls-crypt"},
+		{"dpi-others", portDropped("openvpn-udp", probe.UDPContentDropped, 1194), []probe.Finding{{Protocol: "wireguard", Verdict: probe.Passed}, sstp(probe.Passed, "")},
+			"Use another VPN, such as WireGuard or SSTP (they work here), or ask"},
 		{"dpi-openvpn", portDropped("openvpn-udp", probe.UDPContentDropped, 1194), nil, "such as SSTP, or ask"},
 		{"dpi-openvpn-sstp", portDropped("openvpn-udp", probe.UDPContentDropped, 1194), []probe.Finding{sstp(probe.Passed, "")}, "such as SSTP (it works here), or ask"},
 	} {

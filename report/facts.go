@@ -66,6 +66,8 @@ type facts struct {
 //	other   "IKEv2, WireGuard or OpenVPN": what works here or may, in few words; otherkind leaves IPsec out, overtcp what needs UDP
 //	instead the same, and what this run knows of it: "SSTP (it works here)"; nonipsec and noudp leave out the same
 //	web     "SSTP (it works here)": what looks like web traffic
+//	passing "IKEv2 or WireGuard": what works here, else web; dodge is the same with "another VPN, such as ..." before it
+//	orother ", or use IKEv2 or WireGuard", where they work here; ", a phone's hotspot for example", where none does
 //	an      "A" or "An", before the title
 //	packets "IP protocol 47 (GRE)", or "UDP from port 500": what a firewall must let in; out is what it must let out
 //	rule    " With ufw: ... .", or empty
@@ -77,7 +79,7 @@ type facts struct {
 //	looks   a sentence on who looks into connections, and how that is known
 //	whose   a sentence on how to tell router and provider apart, or empty
 var placeholders = []string{"title", "untried", "while", "decided", "stuck", "gre", "esp", "which", "tries", "server", "why", "hint", "vpn", "change", "after",
-	"silent", "from", "local", "portal", "port", "use", "phone", "natt", "via4500", "other", "otherkind", "overtcp", "instead", "nonipsec", "noudp", "web", "an", "packets", "rule", "open", "out",
+	"silent", "from", "local", "portal", "port", "use", "phone", "natt", "via4500", "other", "otherkind", "overtcp", "instead", "nonipsec", "noudp", "web", "passing", "dodge", "orother", "an", "packets", "rule", "open", "out",
 	"who", "Who", "ifnone", "whose", "inspects", "forwarded", "status", "signin", "looks"}
 
 func newFacts(title string) facts {

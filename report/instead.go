@@ -123,6 +123,33 @@ func (s setting) likeWeb() string {
 	return "SSTP or " + lastResort
 }
 
+// passing names what gets through those who look into packets: what was seen to come first, as the table of VPNs has it.
+func (s setting) passing() string {
+	if good, _ := s.known(); len(good) > 0 {
+		return anyOf(good, 2)
+	}
+	return s.likeWeb()
+}
+
+// dodge says the same in full.
+func (s setting) dodge() string {
+	if good, _ := s.known(); len(good) > 0 {
+		return "another VPN, such as " + s.news()
+	}
+	return "a VPN that looks like ordinary web traffic, such as " + s.likeWeb()
+}
+
+// orOther adds what else there is to another internet connection.
+func (s setting) orOther() string {
+	switch good, open := s.known(); {
+	case len(good) > 0:
+		return ", or use " + anyOf(good, 2)
+	case len(open) > 0:
+		return ", or another VPN"
+	}
+	return ", a phone's hotspot for example"
+}
+
 // anyOf is a list of which one is enough, of so many at most.
 func anyOf(names []string, most int) string {
 	names = names[:min(most, len(names))]

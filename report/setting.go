@@ -62,6 +62,14 @@ func (fa *facts) otherVPNs(s setting) {
 	fa.fill["other"], fa.fill["otherkind"], fa.fill["overtcp"] = s.names(), s.names("ikev2"), s.names(noTCP...)
 	fa.fill["instead"], fa.fill["nonipsec"], fa.fill["noudp"] = s.news(), s.news("ikev2"), s.news(noTCP...)
 	fa.fill["web"] = s.likeWeb()
+	fa.fill["passing"], fa.fill["dodge"], fa.fill["orother"] = s.passing(), s.dodge(), s.orOther()
+}
+
+// withoutOpenVPN leaves out the last resort where it looks like what was dropped.
+func (fa *facts) withoutOpenVPN() {
+	for _, key := range []string{"web", "passing", "dodge"} {
+		fa.fill[key] = strings.TrimSuffix(fa.fill[key], " or "+lastResort)
+	}
 }
 
 // at takes up the server's port.

@@ -64,15 +64,15 @@ var networkWords = map[probe.Reason]Words{
 		Short: "{port} opens, but what is sent there is dropped",
 		Sentence: "{stuck} does not get through{tries}: the connection to {port} opens, and what {title} then sends on it does not reach the " +
 			"server. {looks}",
-		Do: "use {web}, or another network",
-		Next: "No setting about a port helps against this. Use a VPN that looks like ordinary web traffic, such as {web}, or ask " +
+		Do: "use {passing}, or another network",
+		Next: "No setting about a port helps against this. Use {dodge}, or ask " +
 			"who runs the network whether VPNs are allowed: a company, a hotel, a school, the internet provider.{inspects}",
 	},
 	probe.TCPContentBackDropped: {
 		Short:    "{port} opens, but what is answered is dropped",
 		Sentence: "{stuck} does not get through{tries}: the connection to {port} opens, {title} reaches the server, and its answers do not come back. {looks}",
-		Do:       "use {web}, or another network",
-		Next: "No setting about a port helps against this. Use a VPN that looks like ordinary web traffic, such as {web}, or ask " +
+		Do:       "use {passing}, or another network",
+		Next: "No setting about a port helps against this. Use {dodge}, or ask " +
 			"who runs the network whether VPNs are allowed: a company, a hotel, a school, the internet provider.{inspects}",
 	},
 	probe.TCPConnectOnly: {
@@ -162,7 +162,7 @@ var networkWords = map[probe.Reason]Words{
 		Short: "the conversation begins well and is then cut off",
 		Sentence: "{title} begins well and stops{after}, and again on a fresh try. Something on the way lets the opening through and cuts off " +
 			"what follows: {who}.",
-		Do: "try another internet connection, or another VPN",
+		Do: "try another internet connection{orother}",
 		Next: "Run the check again through a phone's hotspot. If {title} works there, the router or the internet provider here cuts it off: update the " +
 			"router's firmware, look in it for limits or inspection of traffic, then ask the provider.",
 	},

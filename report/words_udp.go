@@ -1,8 +1,6 @@
 package report
 
 import (
-	"strings"
-
 	"vpncheck/probe"
 	"vpncheck/probe/wire"
 )
@@ -23,14 +21,14 @@ var udpWords = map[probe.Reason]Words{
 		Short: "packets to {port} are inspected and dropped",
 		Sentence: "{title} does not reach the server on {port}{tries}, while random data of the same size to the same port does. So the port is open, " +
 			"and something on the way looks into the packets and drops those of {title} (deep packet inspection, DPI).",
-		Do:   "use {web}, or ask those who run the network",
+		Do:   "use {passing}, or ask those who run the network",
 		Next: inspectedNext,
 	},
 	probe.UDPContentBackDropped: {
 		Short: "answers from {port} are inspected and dropped",
 		Sentence: "{title} reaches the server on {port}, and its answers do not come back{tries}, while random data of the same size from the same port " +
 			"does. So the port is open, and something on the way looks into the packets and drops those of {title} (deep packet inspection, DPI).",
-		Do:   "use {web}, or ask those who run the network",
+		Do:   "use {passing}, or ask those who run the network",
 		Next: inspectedNext,
 	},
 	probe.UDPRefused: {
@@ -68,7 +66,7 @@ var udpWords = map[probe.Reason]Words{
 }
 
 // inspectedNext is what helps where packets are dropped for what is in them: no setting about a port.
-const inspectedNext = "No setting about a port helps against this. Use a VPN that looks like ordinary web traffic, such as {web}, " +
+const inspectedNext = "No setting about a port helps against this. Use {dodge}, " +
 	"or ask those who run the network whether VPNs are allowed: a company, a hotel, a school, the internet provider.{inspects}"
 
 // A port's own words: what the port is for, and what to do where it is blocked.
@@ -158,10 +156,10 @@ func (w Words) better(r probe.Reason, fa facts) Words {
 	case fa.tcp:
 		w = w.over(tcpWords[r])
 		if fa.port == wire.OpenVPNPort && (r == probe.TCPContentDropped || r == probe.TCPContentBackDropped) {
-			fa.fill["web"] = strings.TrimSuffix(fa.fill["web"], " or "+lastResort) // which looks like what was dropped
+			fa.withoutOpenVPN()
 		}
 	case fa.port == wire.OpenVPNPort && (r == probe.UDPContentDropped || r == probe.UDPContentBackDropped):
-		fa.fill["web"] = strings.TrimSuffix(fa.fill["web"], " or "+lastResort) // which looks like what was dropped
+		fa.withoutOpenVPN()
 	case r == probe.UDPPortDropped, r == probe.UDPPortBackDropped:
 		w = w.over(portWords[fa.port].Words)
 	case fa.port == 1701 && (r == probe.UDPContentDropped || r == probe.UDPContentBackDropped):
