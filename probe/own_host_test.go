@@ -38,10 +38,12 @@ type vpnHost struct {
 
 	self    netip.Addr // in its NAT detection
 	cookie  bool       // it wants its cookie back first
+	cookies bool       // and another one, again and again
 	group   uint16     // it wants a public value of this group
 	decline bool
 	forget  bool // it answers Main Mode's first message alone
 	noGRE   bool
+	foreign bool   // it answers GRE with another's Call-ID
 	lcp     bool   // GRE begins with its own Configure-Request
 	web     string // what it answers instead of SSTP
 	said    sync.Mutex
@@ -166,6 +168,9 @@ func (h *vpnHost) ikev2(m wire.IKEMessage, from netip.AddrPort) [][]byte {
 	answer := func(spi uint64, payloads ...wire.IKEPayload) [][]byte {
 		return [][]byte{wire.IKEMessage{Payloads: payloads, Header: wire.IKEHeader{InitiatorSPI: m.Header.InitiatorSPI, ResponderSPI: spi, MajorVersion: 2,
 			ExchangeType: wire.IKESAInit, Flags: wire.IKEv2FlagResponse}}.Append(nil)}
+	}
+	if h.cookies {
+		return answer(0, notification(wire.NotifyCookie, []byte("another")))
 	}
 	if n, ok := m.Notify(wire.NotifyCookie); h.cookie && (!ok || string(n.Data) != "bring this back") {
 		return answer(0, notification(wire.NotifyCookie, []byte("bring this back")))
@@ -304,6 +309,9 @@ func (h *vpnHost) tunnel(peer uint16) {
 	}
 	h.Cleanup(func() { c.Close() })
 	to := netip.AddrPortFrom(ownPublic, 0)
+	if h.foreign {
+		peer++
+	}
 	say := func(g wire.EnhancedGRE) { g.CallID = peer; c.Send(sock.Out{Dst: to, Payload: g.Append(nil)}) }
 	if h.lcp {
 		say(wire.EnhancedGRE{HasSeq: true, Payload: lcpFrame(wire.LCP{Code: wire.ConfigureRequest, Identifier: 1})})

@@ -140,6 +140,7 @@ func TestOwnOutcomes(t *testing.T) {
 		check  func(*testing.T, Opening)
 	}{
 		{"cookie", OpeningIKEv2, func(h *vpnHost) { h.cookie = true }, "passed", messages(2)},
+		{"cookies", OpeningIKEv2, func(h *vpnHost) { h.cookies = true }, "passed", messages(2)},
 		{"other-group", OpeningIKEv2, func(h *vpnHost) { h.group = wire.GroupECP256 }, "passed", messages(2)},
 		{"cookie-and-group", OpeningIKEv2, func(h *vpnHost) { h.cookie, h.group = true, wire.GroupCurve25519 }, "passed", messages(3)},
 		{"unknown-group", OpeningIKEv2, func(h *vpnHost) { h.group = 99 }, "passed own-declined", messages(1)},
@@ -152,6 +153,11 @@ func TestOwnOutcomes(t *testing.T) {
 		{"main-mode-stops", OpeningIKEv1, func(h *vpnHost) { h.forget = true }, "inconclusive own-stopped", nil},
 		{"gre-lost", OpeningPPTP, func(h *vpnHost) { h.noGRE = true }, "inconclusive own-no-gre", nil},
 		{"gre-one-way", OpeningPPTP, func(h *vpnHost) { h.noGRE, h.lcp = true, true }, "inconclusive own-gre-one-way", nil},
+		{"gre-of-another-call", OpeningPPTP, func(h *vpnHost) { h.foreign = true }, "inconclusive own-no-gre", func(t *testing.T, o Opening) {
+			if len(o.Strangers) == 0 {
+				t.Error("got no strangers")
+			}
+		}},
 		{"no-raw-socket", OpeningPPTP, func(h *vpnHost) { h.laptop.Deny = map[string]error{"raw": syscall.EPERM} }, "inconclusive own-control-only", nil},
 		{"web-server", OpeningSSTP, func(h *vpnHost) { h.web = "HTTP/1.1 404 Not Found\r\n\r\n" }, "inconclusive own-another", another("HTTP 404 Not Found")},
 		{"no-tls", OpeningSSTP, func(h *vpnHost) { h.web = "no TLS" }, "inconclusive own-another", another("not TLS")},
