@@ -57,7 +57,7 @@ func AskOwn(ctx context.Context, cfg OwnConfig) Own {
 		own.Ended = time.Now()
 		return own
 	}
-	a := &asker{net: cfg.Net, host: cfg.Host, addr: own.Addr, local: own.Local, clear: cfg.clear, sockets: map[uint16]*ownSocket{}}
+	a := &asker{net: cfg.Net, host: cfg.Host, addr: own.Addr, local: own.Local, clear: cfg.clear}
 	if a.clear == nil {
 		a.clear = new(ownPace).clear
 	}
@@ -206,15 +206,17 @@ type asker struct {
 	addr, local netip.Addr
 	clear       func(context.Context) bool
 	talks       []*ownTalk
+	deaf        bool // it hears no ICMP: its sockets must tell of it
 
 	mu      sync.Mutex // all below, and each talk's opening
 	unread  []heardICMP
-	over    bool                  // nothing more is filed
-	sockets map[uint16]*ownSocket // of UDP, by the stock client's port
+	over    bool         // nothing more is filed
+	sockets []*ownSocket // of UDP
 }
 
 func (a *asker) run(ctx context.Context) {
-	if conn := a.listenICMP(); conn != nil {
+	conn := a.listenICMP()
+	if a.deaf = conn == nil; !a.deaf {
 		defer conn.Close()
 	}
 	var all sync.WaitGroup
@@ -232,7 +234,7 @@ func (a *asker) run(ctx context.Context) {
 	}
 }
 
-// listenICMP hears who refuses what is sent. Without the privilege nobody is heard, and a refusal looks like silence.
+// listenICMP hears who refuses what is sent. Without the privilege, or over IPv6, it is not known who.
 func (a *asker) listenICMP() sock.Conn {
 	if !a.local.Is4() {
 		return nil

@@ -221,31 +221,55 @@ func behind(server bool) func(*testing.T, Opening) {
 	}
 }
 
-// Nobody listens: TCP is refused by a reset, UDP by ICMP, which the laptop hears.
+// Nobody listens: TCP is refused by a reset, UDP by ICMP, which the laptop hears, or where it may not, its sockets.
 func TestOwnRefused(t *testing.T) {
-	askedOwn(t, nil, func(h *vpnHost) {
-		between := h.fake.Between
-		h.fake.Between = func(p sock.FakePacket) []sock.FakePacket {
-			if p.Proto != wire.IPProtoUDP || p.Src.Addr() != ownLaptop {
-				return between(p)
-			}
-			u := wire.UDP{SrcPort: p.Src.Port(), DstPort: p.Dst.Port(), Length: uint16(8 + len(p.Payload))}
-			icmp := wire.ICMPError{Type: wire.ICMPUnreachable, Code: 3, Quoted: append(u.Append(nil), p.Payload...)[:16], Header: wire.IPv4{
-				TotalLength: uint16(28 + len(p.Payload)), ID: p.IPID, TTL: 60, Protocol: wire.IPProtoUDP, Src: ownLaptop, Dst: ownHost}}
-			return []sock.FakePacket{{Proto: wire.IPProtoICMP, Src: netip.AddrPortFrom(ownHost, 0), Dst: netip.AddrPortFrom(ownLaptop, 0), TTL: 64, Payload: icmp.Append(nil)}}
-		}
-	}, func(h *vpnHost, own Own) {
-		h.wants(own, map[string]string{"": "blocked-out own-refused"})
-		if d := own.Ended.Sub(own.Started); d > 2*time.Second {
-			t.Errorf("it took %v: two refusals are enough", d)
-		}
-		for _, o := range own.Openings {
-			for _, e := range o.Stages[0].Exchanges {
-				if o.Over == "udp" && (len(e.ICMPAtClient) != 1 || e.Refused != "icmp 3/3 from 198.51.100.20") {
-					t.Errorf("%s: got %q, %v", e.ID, e.Refused, e.ICMPAtClient)
+	for name, tt := range map[string]struct {
+		change func(*vpnHost)
+		how    string
+		heard  int
+	}{
+		"heard": {func(h *vpnHost) {}, "icmp 3/3 from 198.51.100.20", 1},
+		"deaf":  {func(h *vpnHost) { h.laptop.Deny = map[string]error{"raw": syscall.EPERM} }, "by ICMP: port unreachable", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			askedOwn(t, nil, func(h *vpnHost) { tt.change(h); h.refuseUDP() }, func(h *vpnHost, own Own) {
+				h.wants(own, map[string]string{"": "blocked-out own-refused"})
+				if d := own.Ended.Sub(own.Started); d > 2*time.Second {
+					t.Errorf("it took %v: two refusals are enough", d)
 				}
-			}
+				for _, o := range own.Openings {
+					if o.Over == "udp" && len(o.Stages[0].Exchanges) != 2 {
+						t.Errorf("%s: asked %d times, want 2", o.ID, len(o.Stages[0].Exchanges))
+					}
+					for _, e := range o.Stages[0].Exchanges {
+						if o.Over == "udp" && (len(e.ICMPAtClient) != tt.heard || e.Refused != tt.how) {
+							t.Errorf("%s: got %q, %v", e.ID, e.Refused, e.ICMPAtClient)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// refuseUDP answers the laptop's datagrams by ICMP, as a machine where nobody listens.
+func (h *vpnHost) refuseUDP() {
+	between := h.fake.Between
+	h.fake.Between = func(p sock.FakePacket) []sock.FakePacket {
+		if p.Proto != wire.IPProtoUDP || p.Src.Addr() != ownLaptop {
+			return between(p)
 		}
+		u := wire.UDP{SrcPort: p.Src.Port(), DstPort: p.Dst.Port(), Length: uint16(8 + len(p.Payload))}
+		icmp := wire.ICMPError{Type: wire.ICMPUnreachable, Code: 3, Quoted: append(u.Append(nil), p.Payload...)[:16], Header: wire.IPv4{
+			TotalLength: uint16(28 + len(p.Payload)), ID: p.IPID, TTL: 60, Protocol: wire.IPProtoUDP, Src: ownLaptop, Dst: ownHost}}
+		return []sock.FakePacket{{Proto: wire.IPProtoICMP, Src: netip.AddrPortFrom(ownHost, 0), Dst: netip.AddrPortFrom(ownLaptop, 0), TTL: 64, Payload: icmp.Append(nil)}}
+	}
+}
+
+// Without the privilege to hear ICMP the openings are answered all the same.
+func TestOwnDeaf(t *testing.T) {
+	askedOwn(t, OpeningIDs, func(h *vpnHost) { h.laptop.Deny = map[string]error{"raw": syscall.EPERM} }, func(h *vpnHost, own Own) {
+		h.wants(own, map[string]string{"": "passed", OpeningPPTP: "inconclusive own-control-only"})
 	})
 }
 

@@ -2,8 +2,10 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 
 	"vpncheck/probe/sock"
@@ -13,6 +15,8 @@ import (
 // An ownSocket is a socket towards the server, and those who listen at it: IKE's two versions share port 500.
 type ownSocket struct {
 	conn    sock.Conn
+	port    uint16 // that was wanted
+	to      netip.AddrPort
 	sending sync.Mutex
 	standIn *Refusal // why it has not the port that was wanted
 
@@ -28,29 +32,35 @@ type ownEar struct {
 // earshot is how many packets wait for a slow reader; a stranger who sends more is not heard.
 const earshot = 32
 
-// udp is a socket at the stock client's port, or where that cannot be had, at another.
-func (a *asker) udp(port uint16) (*ownSocket, error) {
+// udp is a socket towards the server at the stock client's port, or where that cannot be had, at another. Who hears no ICMP has one that tells
+// of it.
+func (a *asker) udp(port uint16, to netip.AddrPort) (*ownSocket, error) {
+	open := func(local netip.AddrPort) (sock.Conn, error) {
+		if a.deaf {
+			return a.net.Towards(local, to)
+		}
+		return a.net.UDP(local)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if s := a.sockets[port]; s != nil && port != 0 {
-		return s, nil
+	for _, s := range a.sockets {
+		if s.port == port && port != 0 && (!a.deaf || s.to == to) {
+			return s, nil
+		}
 	}
-	s := &ownSocket{}
+	s := &ownSocket{port: port, to: to}
 	var err error
-	if s.conn, err = a.net.UDP(netip.AddrPortFrom(a.local, port)); err != nil && port != 0 {
+	if s.conn, err = open(netip.AddrPortFrom(a.local, port)); err != nil && port != 0 {
 		s.standIn = &Refusal{Reason: CouldNotAsk, Why: err.Error()}
 		if reason, why, hint, ok := sock.Refusal(err); ok {
 			s.standIn = &Refusal{Reason: Reason(reason), Why: why, Hint: hint}
 		}
-		s.conn, err = a.net.UDP(netip.AddrPortFrom(a.local, 0))
+		s.conn, err = open(netip.AddrPortFrom(a.local, 0))
 	}
 	if err != nil {
 		return nil, err
 	}
-	if port == 0 {
-		port = s.conn.Local().Port()
-	}
-	a.sockets[port] = s
+	a.sockets = append(a.sockets, s)
 	go s.listen()
 	return s, nil
 }
@@ -69,7 +79,13 @@ func (a *asker) raw(proto uint8) (*ownSocket, error) {
 func (s *ownSocket) listen() {
 	for {
 		p, err := s.conn.Recv()
-		if err != nil {
+		switch {
+		case errors.Is(err, sock.ErrICMP):
+			p = wire.Sighting{State: wire.Absent, Src: s.to, Why: "by ICMP: unreachable"}
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				p.Why = "by ICMP: port unreachable"
+			}
+		case err != nil:
 			return
 		}
 		s.mu.Lock()
@@ -105,7 +121,7 @@ const (
 
 // open takes a socket at the stock client's port, and listens.
 func (t *ownTalk) open(port uint16) (*ownSocket, <-chan wire.Sighting, bool) {
-	s, err := t.a.udp(port)
+	s, err := t.a.udp(port, t.server())
 	if err != nil {
 		t.refuse(err)
 		return nil, nil, false
@@ -191,6 +207,16 @@ func (t *ownTalk) refusals() (n int) {
 	return n
 }
 
+// refused notes that an ICMP error came back about the newest message; nobody knows whose.
+func (t *ownTalk) refused(how string) {
+	t.edit(func(o *Opening) {
+		s := o.Stages[len(o.Stages)-1]
+		if e := &s.Exchanges[len(s.Exchanges)-1]; e.Returned.State != wire.Seen {
+			e.Refused = how
+		}
+	})
+}
+
 // wait waits for an answer until then. A second refusal ends it.
 func (t *ownTalk) wait(ctx context.Context, ear <-chan wire.Sighting, until time.Time, read func(wire.Sighting) ownSays) (wire.Sighting, bool) {
 	timer := time.NewTimer(time.Until(until))
@@ -198,6 +224,12 @@ func (t *ownTalk) wait(ctx context.Context, ear <-chan wire.Sighting, until time
 	for {
 		select {
 		case s := <-ear:
+			if s.State == wire.Absent {
+				if t.refused(s.Why); t.refusals() > 1 {
+					return wire.Sighting{}, false
+				}
+				continue
+			}
 			switch read(s) {
 			case theReply:
 				return s, true

@@ -182,6 +182,18 @@ func (h *FakeHost) UDP(local netip.AddrPort) (Conn, error) {
 	return c, nil
 }
 
+// Towards implements Net. ICMP errors come to it as to a kernel's.
+func (h *FakeHost) Towards(local, remote netip.AddrPort) (Conn, error) {
+	c, err := h.open("udp", protoUDP, unmap(local))
+	if err != nil {
+		return nil, fmt.Errorf("opening UDP port %d: %w", local.Port(), err)
+	}
+	h.net.mu.Lock()
+	defer h.net.mu.Unlock()
+	c.(*fakeConn).remote = unmap(remote)
+	return c, nil
+}
+
 // SYNs implements Net.
 func (h *FakeHost) SYNs(port uint16, local netip.Addr) (Conn, error) {
 	c, err := h.open("syns", protoTCP, netip.AddrPortFrom(local.Unmap(), port))

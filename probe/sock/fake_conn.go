@@ -106,6 +106,13 @@ func (h *FakeHost) deliver(p FakePacket) {
 			}
 			continue
 		}
+		if c.remote.IsValid() && let && c.refusedBy(p) {
+			c.queue.offer(wire.Sighting{State: wire.Absent}, 1, due)
+			continue
+		}
+		if c.remote.IsValid() && c.remote != p.Src {
+			continue
+		}
 		if !let || c.proto != p.Proto || !takes(c.local.Addr(), p.Dst.Addr()) || c.local.Port() != p.Dst.Port() {
 			continue
 		}
@@ -115,6 +122,19 @@ func (h *FakeHost) deliver(p FakePacket) {
 			c.queue.offer(p.sighting(due, whereUDP), 1, due)
 		}
 	}
+}
+
+// refusedBy says whether a packet is an ICMP error about what a connected socket sent.
+func (c *fakeConn) refusedBy(p FakePacket) bool {
+	if p.Proto != wire.IPProtoICMP {
+		return false
+	}
+	m, err := wire.ParseICMPError(p.Payload)
+	if err != nil || m.Type != wire.ICMPUnreachable || m.Header.Protocol != protoUDP {
+		return false
+	}
+	src, dst := m.QuotedPorts()
+	return m.Header.Dst == c.remote.Addr() && dst == c.remote.Port() && src == c.local.Port()
 }
 
 // has says whether Incoming shows a packet.
@@ -169,8 +189,9 @@ type fakeConn struct {
 	kind   string // as in FakeHost.Deny
 	proto  uint8
 	local  netip.AddrPort
-	from   netip.Addr // of arrivals
-	wanted Wanted     // of incoming
+	from   netip.Addr     // of arrivals
+	remote netip.AddrPort // of a socket of Towards
+	wanted Wanted         // of incoming
 	queue  *queue[wire.Sighting]
 }
 
@@ -194,6 +215,9 @@ func (c *fakeConn) Recv() (wire.Sighting, error) {
 	s, err := c.queue.pop()
 	if err != nil {
 		return wire.Sighting{}, fmt.Errorf("receiving IP protocol %d on %v: %w", c.proto, c.local, err)
+	}
+	if s.State == wire.Absent {
+		return wire.Sighting{}, fmt.Errorf("%w: %w", ErrICMP, syscall.ECONNREFUSED)
 	}
 	return s, nil
 }

@@ -21,6 +21,9 @@ type Net interface {
 	Raw(proto uint8, local netip.Addr) (Conn, error)
 	// UDP opens a datagram socket for the family of local and bound to it; port 0 lets the kernel choose.
 	UDP(local netip.AddrPort) (Conn, error)
+	// Towards opens a datagram socket towards one other end: what others send does not come to it. Its Recv returns an error that matches
+	// ErrICMP when an ICMP error about what was sent came back, which needs no privilege; whose it was no system tells.
+	Towards(local, remote netip.AddrPort) (Conn, error)
 	// Dial opens a TCP connection from local (which may be the zero Addr). It sends no keepalives of the kernel's: an idle
 	// connection is idle.
 	Dial(ctx context.Context, local netip.Addr, remote netip.AddrPort) (net.Conn, error)
