@@ -187,6 +187,7 @@ func tells(o probe.Opening, what, text string) bool {
 }
 
 const (
+	unshareProgram = "/usr/bin/unshare"
 	charonProgram  = "/usr/lib/ipsec/charon"
 	swanctlProgram = "/usr/sbin/swanctl"
 	pptpdProgram   = "/usr/sbin/pptpd"
@@ -217,7 +218,10 @@ swanctl { load = random }
 secrets { ike-anybody { secret = "no secret" } }
 `, settings))
 	env := append(os.Environ(), "STRONGSWAN_CONF="+conf)
-	l.start("spawning 16 worker threads", &exec.Cmd{Path: charonProgram, Args: []string{"charon"}, Env: env})
+	// It insists on a file of its own in /run, which another test's may hold.
+	l.start("spawning 16 worker threads", &exec.Cmd{Path: unshareProgram, Env: env, Args: []string{
+		"unshare", "--mount", "sh", "-c", "mount -t tmpfs none /run && exec " + charonProgram,
+	}})
 	load := &exec.Cmd{Path: swanctlProgram, Args: []string{"swanctl", "--load-all", "--uri", socket, "--file", connections}, Env: env}
 	var said bytes.Buffer
 	load.Stdout, load.Stderr = &said, &said
@@ -239,7 +243,7 @@ secrets { ike-anybody { secret = "no secret" } }
 
 // TestOwnStrongSwan asks a real strongSwan in both versions, behind the laptop's NAT.
 func TestOwnStrongSwan(t *testing.T) {
-	l := buildOwnLab(t, "linux", charonProgram, swanctlProgram)
+	l := buildOwnLab(t, "linux", charonProgram, swanctlProgram, unshareProgram)
 	l.charon("version = 0")
 	own := l.ask(l.lab.Addr(netlab.Server))
 	for id, proposal := range map[string]string{
@@ -265,7 +269,7 @@ func TestOwnStrongSwan(t *testing.T) {
 
 // TestOwnBehindNAT asks a strongSwan that stands behind a NAT of its own, as in a cloud: it says so by its NAT detection (F03).
 func TestOwnBehindNAT(t *testing.T) {
-	l := buildOwnLab(t, "server-nat", charonProgram, swanctlProgram)
+	l := buildOwnLab(t, "server-nat", charonProgram, swanctlProgram, unshareProgram)
 	l.charon("version = 0")
 	own := l.ask(l.lab.Addr(netlab.Server))
 	for _, id := range []string{probe.OpeningIKEv1, probe.OpeningIKEv2} {
@@ -278,7 +282,7 @@ func TestOwnBehindNAT(t *testing.T) {
 
 // TestOwnDeclines asks a strongSwan that has nothing in common with what is offered, and one that wants another group.
 func TestOwnDeclines(t *testing.T) {
-	l := buildOwnLab(t, "linux", charonProgram, swanctlProgram)
+	l := buildOwnLab(t, "linux", charonProgram, swanctlProgram, unshareProgram)
 	l.charon("version = 0\n  proposals = aes192-sha512-modp6144")
 	own := l.ask(l.lab.Addr(netlab.Server))
 	for id, said := range map[string]string{probe.OpeningIKEv1: "NO-PROPOSAL-CHOSEN", probe.OpeningIKEv2: "NO_PROPOSAL_CHOSEN"} {
@@ -290,7 +294,7 @@ func TestOwnDeclines(t *testing.T) {
 
 // TestOwnOtherGroup asks a strongSwan that wants a public value of another group: it is asked again.
 func TestOwnOtherGroup(t *testing.T) {
-	l := buildOwnLab(t, "linux", charonProgram, swanctlProgram)
+	l := buildOwnLab(t, "linux", charonProgram, swanctlProgram, unshareProgram)
 	l.charon("version = 2\n  proposals = aes256-sha384-ecp384")
 	o := l.want(l.ask(l.lab.Addr(netlab.Server)), probe.OpeningIKEv2, probe.Passed, "")
 	if !tells(o, probe.ToldProposal, "ECP-384") || len(o.Stages) != 1 || len(o.Stages[0].Exchanges) != 2 {
