@@ -320,7 +320,7 @@ func (fa facts) stage(id string) string {
 	if t := fa.stages[id]; t != "" {
 		return t
 	}
-	return Clean(id, 40)
+	return Clean(id, 60)
 }
 
 // whose says where an answer came from that was not the server's. One with the server's own address is told as such.

@@ -6,10 +6,13 @@ package report
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"vpncheck/probe"
+	"vpncheck/probe/wire"
 )
 
 // Schema names the form of a report. Its number changes only if an older reader would misunderstand a newer report.
@@ -196,12 +199,27 @@ func parts(f probe.Finding, o probe.Observation, fa facts) []Part {
 			pf.Reason = "" // what looks like a block is none
 		}
 		part.Sentence = capital(explain(pf.Verdict, pf.Reason, fa.only(part.Title)).Short) + "."
+		if pf.Verdict == probe.BlockedOut && arrivedAtFirst(o, pf.Part) {
+			part.Sentence = "Its beginning reaches the server, and what follows does not."
+		}
 		if f.Reason == probe.FullSizeDropped && kind(pf.Verdict, pf.Reason) == works {
 			part.Sentence = "Tried with small packets only." // large ones are sent in the deciding form alone
 		}
 		out = append(out, part)
 	}
 	return out
+}
+
+// arrivedAtFirst says that one stage of a form reached the server, and another one did not.
+func arrivedAtFirst(o probe.Observation, part string) bool {
+	stages := make(map[string]bool)
+	for _, e := range o.Exchanges {
+		if e.Part == part && e.From == probe.Client {
+			stages[e.Stage] = stages[e.Stage] || e.Arrived.State == wire.Seen
+		}
+	}
+	all := slices.Collect(maps.Values(stages))
+	return slices.Contains(all, true) && slices.Contains(all, false)
 }
 
 func weak(info probe.Info, s setting) string {

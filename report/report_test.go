@@ -236,3 +236,35 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// A form whose opening arrived, and whose next stage did not, is not one of which nothing reaches the server.
+func TestFormThatBegan(t *testing.T) {
+	for _, arrived := range []bool{false, true} {
+		res, probes := sample()
+		o := &res.Observations[0]
+		o.Parts = []probe.Part{{ID: "stock", Title: "as clients send it", Deciding: true}, {ID: "other", Title: "from other ports"}}
+		for i, stage := range []string{"init", "data"} {
+			e := &o.Exchanges[i]
+			e.Part, e.Stage, e.Returned = "stock", stage, wire.NotSeen()
+			if stage == "data" || !arrived {
+				e.Arrived, e.Replied = wire.NotSeen(), wire.NotSeen()
+			}
+		}
+		res.Findings[0].Parts = []probe.PartFinding{{Part: "stock", Verdict: probe.BlockedOut, Reason: probe.NoArrival}, {Part: "other", Verdict: probe.Passed}}
+		want := "Nothing of it reaches the server."
+		if arrived {
+			want = "Its beginning reaches the server, and what follows does not."
+		}
+		if got := New(res, probes, Tool{}).Protocols[0].Parts[0].Sentence; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// The longest title of a stage stands in its evidence uncut.
+func TestLongStage(t *testing.T) {
+	const stage = "IKE_AUTH with certificates on UDP port 4500"
+	if got := evidence(probe.EvTries, map[string]any{"stage": stage, "tries": 1}, newFacts("IKEv2")); !strings.HasPrefix(got, stage+": ") {
+		t.Errorf("got %q", got)
+	}
+}
