@@ -207,9 +207,6 @@ func (t *wholeTalk) hold(ctx context.Context) Stage {
 		t.doubt()
 		return s
 	}
-	if t.v1 {
-		t.sa.answered()
-	}
 	t.missed = 0
 	auth, data, big := t.stage(wholeAuth), t.stage(wholeData), t.stage(wholeBig)
 	if !t.move() {

@@ -170,6 +170,18 @@ func (b blocks) lag(w *weather) func(sock.FakePacket) time.Duration {
 	}
 }
 
+// alone is what of a whole IPsec VPN may be blocked while IKE and NAT-T, which have its ports, pass.
+var alone = map[string]func(p sock.FakePacket) bool{
+	"ikev2": func(p sock.FakePacket) bool {
+		m, ok := markedIKE(p)
+		return ok && len(m.Payloads) == 1 && m.Payloads[0].Type == wire.IKEv2EncryptedFragment
+	},
+	"l2tp-ipsec": func(p sock.FakePacket) bool {
+		m, ok := markedIKE(p)
+		return ok && m.Header.MajorVersion == 1
+	},
+}
+
 // blocks are what a run's router blocks, by protocol.
 type blocks map[string]probe.Verdict
 
@@ -177,7 +189,7 @@ func drawBlocks(r *rand.Rand) blocks {
 	b := blocks{}
 	for _, id := range protocolIDs() {
 		if carries[id] == nil {
-			continue // a whole VPN has the ports of others
+			continue
 		}
 		switch r.IntN(4) {
 		case 0:
@@ -193,12 +205,20 @@ func drawBlocks(r *rand.Rand) blocks {
 			}
 		}
 	}
+	for _, id := range []string{"ikev2", "l2tp-ipsec"} {
+		if v := r.IntN(6); v < 2 {
+			b[id] = []probe.Verdict{probe.BlockedOut, probe.BlockedBack}[v]
+		}
+	}
 	return b
 }
 
 func (b blocks) middlebox() middlebox {
 	return drop(func(p sock.FakePacket, out bool) bool {
 		for id, v := range b {
+			if alone[id] != nil && (v == probe.BlockedOut) == out && alone[id](p) {
+				return true
+			}
 			if carries[id] == nil || b[id+inside] != "" {
 				continue
 			}
@@ -212,10 +232,11 @@ func (b blocks) middlebox() middlebox {
 
 // truth is the verdict that a protocol must get.
 func (b blocks) truth(id string) probe.Verdict {
-	if id == "ikev2" || id == "l2tp-ipsec" {
-		id = "natt"
-		if b["ike"] != "" {
-			id = "ike" // comes first
+	if alone[id] != nil {
+		for _, first := range []string{"natt", "ike"} { // a whole VPN has their ports
+			if b[first] != "" {
+				id = first
+			}
 		}
 	}
 	switch {
