@@ -173,7 +173,7 @@ func title(c wire.Carrier) string {
 
 // tellReady says what is ready, what is not and why, and last the line to run on the laptop.
 func tellReady(w io.Writer, o view.Options, st testserver.Status, p location, expires time.Time, link wire.ConnString) error {
-	l := &lines{w: w, width: o.Width, labels: 22}
+	l := &lines{w: w, width: o.Width, labels: 23}
 	l.para("vpncheck serve " + version())
 	l.print("\n")
 	l.field("Side channel", "ready on TCP "+linkPorts(st.Links)+" (how the laptop and this server talk)")
@@ -181,6 +181,11 @@ func tellReady(w io.Writer, o view.Options, st testserver.Status, p location, ex
 	told := make(map[string]bool)
 	for _, c := range st.Carriers {
 		text := readiness(c)
+		if f, ok := partly(c, st.Failures); ok {
+			text = "not ready over " + family(f.Local.Addr()) + ": " + plainly(f.Why) + "; elsewhere " + text
+			told[plainly(f.Why)] = true
+			hints = append(hints, f.Hint)
+		}
 		if c.Carrier == wire.CarrierControl {
 			text += fmt.Sprintf(" (UDP %d; shows whether UDP gets through at all)", st.Control)
 		}
@@ -371,6 +376,26 @@ func tellCloud(l *lines, st testserver.Status) {
 	}
 	l.print("\n")
 	l.para(text + ".")
+}
+
+// partly says of a carrier that is ready where it is not: another program may hold its port over IPv4 alone.
+func partly(c testserver.CarrierStatus, failures []testserver.Failure) (testserver.Failure, bool) {
+	i := slices.IndexFunc(failures, func(f testserver.Failure) bool { return c.Ready && strings.HasPrefix(title(c.Carrier), f.What+" (") })
+	if i < 0 {
+		return testserver.Failure{}, false
+	}
+	return failures[i], true
+}
+
+// family names all of IPv4 or IPv6, or one address.
+func family(a netip.Addr) string {
+	switch {
+	case a == netip.IPv4Unspecified():
+		return "IPv4"
+	case a == netip.IPv6Unspecified():
+		return "IPv6"
+	}
+	return a.String()
 }
 
 // readiness is a carrier's state in words.

@@ -78,9 +78,9 @@ func TestTellReady(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"ready on TCP 443 (how the laptop and this server talk)\n", "Both firewalls", "  TCP:                  443\n", "ready, proven by 203.0.113.77 5 hours ago (UDP", "not ready: TCP 1723 is held by pptpd (pid 812)\n",
+		"ready on TCP 443 (how the laptop and this server talk)\n", "Both firewalls", "  TCP:                   443\n", "ready, proven by 203.0.113.77 5 hours ago (UDP", "not ready: TCP 1723 is held by pptpd (pid 812)\n",
 		"not ready: opening a raw socket for IP protocol 47 is not allowed\n", "\n  " + hint + "\n", "TCP 8443 is held by caddy",
-		"  Page:                 none: TCP 80 is held by nginx (pid 9) (",
+		"  Page:                  none: TCP 80 is held by nginx (pid 9) (",
 		"customers cannot reach this; pass --advertise", "no real VPN uses",
 		"a VPN of its own: charon is running (pid 7).",
 		"Not proven yet: ESP (IP protocol 50) and AH (IP protocol 51). ", "\n  sudo vpncheck run --prove '" + link.String() + "'\n", "serve --peer",
@@ -92,6 +92,29 @@ func TestTellReady(t *testing.T) {
 	}
 	if !strings.HasSuffix(out.String(), "\n  sudo vpncheck run '"+link.String()+"'\n") {
 		t.Errorf("got %q, want the line to run at the end", out.String())
+	}
+}
+
+// A port that another program holds over IPv4 alone is not simply ready.
+func TestTellPartlyReady(t *testing.T) {
+	pptp := testserver.CarrierStatus{CarrierState: wire.CarrierState{Carrier: wire.CarrierPPTP, Ready: true}}
+	wireguard := testserver.CarrierStatus{CarrierState: wire.CarrierState{Carrier: wire.CarrierWireGuard, Ready: true}}
+	for local, where := range map[string]string{"0.0.0.0:1723": "IPv4", "198.51.100.10:1723": "198.51.100.10"} {
+		st := testserver.Status{Carriers: []testserver.CarrierStatus{pptp, wireguard}, Failures: []testserver.Failure{
+			{What: "TCP 1723", Local: netip.MustParseAddrPort(local), Why: "TCP 1723 is held by pptpd (pid 812)", Hint: "stop pptpd (pid 812) while the test runs"},
+		}}
+		var out strings.Builder
+		if err := tellReady(&out, view.Options{Width: 1000}, st, location{}, time.Time{}, wire.ConnString{Host: "10.0.0.5", Access: make([]byte, 16)}); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{
+			"TCP 1723 (PPTP):       not ready over " + where + ": TCP 1723 is held by pptpd (pid 812); elsewhere ready, not proven yet\n",
+			"held by pptpd", "\n  stop pptpd (pid 812) while the test runs\n", "UDP 51820 (WireGuard): ready, ",
+		} {
+			if strings.Count(out.String(), want) != 1 {
+				t.Errorf("got %d times %q, want it once, in:\n%s", strings.Count(out.String(), want), want, out.String())
+			}
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // Holder names the program that holds a port of "tcp" or "udp", as "pptpd (pid 812)". It is not known if the port is free, or if
-// the program belongs to another user and we are not root.
+// the program belongs to another user and we are not root. Another program comes before this one, which may hold the port of another address.
 func Holder(proto string, port uint16) (string, bool) {
 	inodes := map[string]bool{}
 	for _, table := range []string{proto, proto + "6"} {
@@ -20,6 +20,7 @@ func Holder(proto string, port uint16) (string, bool) {
 	if len(inodes) == 0 {
 		return "", false
 	}
+	own := ""
 	fds, _ := filepath.Glob("/proc/[0-9]*/fd/[0-9]*") // the pattern is good
 	for _, fd := range fds {
 		link, err := os.Readlink(fd)
@@ -35,13 +36,17 @@ func Holder(proto string, port uint16) (string, bool) {
 		if err != nil {
 			continue
 		}
-		return fmt.Sprintf("%s (pid %s)", printable(strings.TrimSuffix(string(comm), "\n")), pid), true
+		holder := fmt.Sprintf("%s (pid %s)", printable(strings.TrimSuffix(string(comm), "\n")), pid)
+		if pid != strconv.Itoa(os.Getpid()) {
+			return holder, true
+		}
+		own = holder
 	}
 	// A socket of the kernel's own (WireGuard, L2TP) has no inode and no program.
 	if inodes["0"] {
 		return "the kernel", true
 	}
-	return "", false
+	return own, own != ""
 }
 
 // socketsOn adds the inodes of the sockets on a port, of TCP only those that listen.

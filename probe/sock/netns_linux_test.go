@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"syscall"
@@ -344,6 +345,30 @@ func TestHolder(t *testing.T) {
 	}
 	if got := printable("a\x1b[31m\u202eb"); got != "a?[31m?b" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestOthersHold: where another program holds a port of one address and this one that of another, the other program is named.
+func TestOthersHold(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := localAddr(l.Addr()).Port()
+	f := must(l.(*net.TCPListener).File())
+	other := exec.Command("sleep", "60")
+	other.ExtraFiles = []*os.File{f}
+	if err := errors.Join(other.Start(), f.Close(), l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { other.Process.Kill(); other.Wait() }()
+	own, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.2:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	if got, _ := Holder("tcp", port); got != fmt.Sprintf("sleep (pid %d)", other.Process.Pid) {
+		t.Errorf("got %q, want the other program", got)
 	}
 }
 
