@@ -14,12 +14,15 @@ const (
 	farTries  = minTries + 2 // there is time for these on any line, however long an answer may take
 
 	// Where the line loses much, more tries are needed for that: closer together, and for longer.
-	lossyEvery = 300 * time.Millisecond
+	lossyEvery = 250 * time.Millisecond
 	lossyTime  = 11 * time.Second // but where more than a third is lost: a run must end some time
 	earlyDoubt = 4
 	chanceRun  = 0.02 // below this, losses in a row are an outage
 
-	hopelessTime = 7 * time.Second // of questions without any answer, where more than a third is lost
+	hopelessTime   = 8 * time.Second  // of questions without any answer, where more than a third is lost
+	hopelessTalk   = 8 * time.Second  // of a conversation there, all its stages together: several follow each other
+	maxWaitHurried = 3 * time.Second  // for another probe to end (Info.Hurries)
+	lossyTalk      = 10 * time.Second // of one where the line loses less, but much; what is asked slowly may take longer
 )
 
 // fisher is the one-sided exact test of Fisher: the chance that all of tries get lost, when the control lost `lost` of `sent` in the same

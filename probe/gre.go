@@ -34,7 +34,7 @@ func (GRE) Info() Info {
 			{ID: stageEcho, Title: "packets of plain GRE", Carrier: wire.CarrierGRE, Rounds: 12, Span: 900 * time.Millisecond},
 		},
 		Carriers: []wire.Carrier{wire.CarrierGRE},
-		After:    []string{"pptp"},
+		After:    []string{"pptp/" + partPPTP},
 	}
 }
 

@@ -83,7 +83,7 @@ func (p IKE) Observe(ctx context.Context, path *Path) (Observation, error) {
 
 // talks opens the sockets and returns the parts that can be asked, the deciding one first. It returns an error if there are none.
 func (IKE) talks(c *Conversation) ([]*ikeTalk, error) {
-	stock, noStock := c.UDP(wire.IKEPort, wire.IKEPort, wire.CarrierIKE, readIKE)
+	stock, noStock := c.sharedUDP(wire.IKEPort, wire.IKEPort, wire.CarrierIKE, readIKE)
 	other, noOther := c.UDP(0, wire.IKEPort, wire.CarrierIKE, readIKE)
 	var talks []*ikeTalk
 	for _, t := range []struct {

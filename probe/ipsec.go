@@ -65,6 +65,7 @@ func (p wholeIPsec) Info() Info {
 		},
 		Carriers: []wire.Carrier{wire.CarrierIKE, wire.CarrierNATT},
 		After:    []string{"ike", "natt/" + nattZero}, // which have the source ports, and places in a NAT, to themselves
+		Hurries:  true,
 	}
 	if p.v1 {
 		info.ID, info.Title, info.RFC = "l2tp-ipsec", "L2TP/IPsec (UDP 500 and 4500)", "RFC 3193, RFC 2409, RFC 3947"

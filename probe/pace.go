@@ -27,6 +27,9 @@ const (
 // limited says whether a limiter is recognised: an earlier flow stopped or lost more than the control, and a slow one went well.
 func (s scale) limited(tries []try) (weight, bool) {
 	usual, slow := s.paces(tries)
+	if s.c.Control.hopeless() { // there, what goes better for a while does so by luck often enough
+		return weight{}, false
+	}
 	if len(slow) == 0 || countGood(slow) < slowFew || countKills(slow) > 0 {
 		return weight{}, false
 	}
@@ -128,7 +131,7 @@ func ids(tries []try) []string {
 // again says whether a flow calls for a fresh one: it stopped, or loses more than the line does. From then on the part is asked slowly. It
 // is for the part that decides: others would take from a limiter what is left for that one.
 func (c *Conversation) again(part string, stage Stage, flow int) bool {
-	if c.scale(part, stage).part.Rounds > 0 {
+	if c.scale(part, stage).part.Rounds > 0 || c.path.heart.Control().hopeless() {
 		return false
 	}
 	if !c.stoppedOn(part, stage, flow) && !c.lossyOn(part, stage, flow, maxChance) {

@@ -78,6 +78,7 @@ func (p PPTP) Observe(ctx context.Context, path *Path) (Observation, error) {
 		}
 		first = call.flow + 1
 	}
+	path.ended("pptp", partPPTP) // its calls are over: plain GRE may have the place in a NAT
 	o := c.Finish(ctx)
 	// Without raw sockets the control connection still tells what it tells; the tunnel stays unasked.
 	var refused *Refusal

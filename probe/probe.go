@@ -182,6 +182,8 @@ type Info struct {
 	Carriers []wire.Carrier
 	// After names probes that must have ended before this one begins, if they run at all; "natt/esp-zero" one form of a probe.
 	After []string
+	// Hurries says that it does not wait for them for long on a line that loses more than a third: there everything takes its time.
+	Hurries bool
 	// Late says that it looks like bait to whatever inspects packets: it begins when all that are not late have ended, and what then becomes
 	// of the line changes none of their verdicts.
 	Late bool

@@ -172,7 +172,7 @@ func (r *run) one(ctx context.Context, i int, p Probe) {
 	for _, before := range info.After {
 		of, _, _ := strings.Cut(before, "/")
 		if _, runs := r.done[of]; runs && (info.Late || !r.isLate(of)) {
-			<-r.done[before]
+			r.await(r.done[before], info.Hurries)
 		}
 	}
 	o := Observation{Protocol: info.ID}
@@ -188,6 +188,22 @@ func (r *run) one(ctx context.Context, i int, p Probe) {
 	r.mu.Unlock()
 	r.progress(info.ID, 1)
 	r.tell()
+}
+
+// await waits for another probe, or where the line is hopeless and this one hurries, not for long.
+func (r *run) await(other <-chan struct{}, hurries bool) {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-other:
+			return
+		case <-tick.C:
+			if hurries && time.Since(r.started) > maxWaitHurried && r.path.heart.Control().hopeless() {
+				return
+			}
+		}
+	}
 }
 
 func refusedObservation(info Info, err error) Observation {

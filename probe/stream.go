@@ -29,7 +29,7 @@ func (c *Conversation) Dial(ctx context.Context, part string, stage Stage, from 
 	defer cancel()
 	began := time.Now()
 	d := dialing{opened: make(chan *Stream)}
-	for flow := from; d.got == nil && ctx.Err() == nil && !c.path.stopped(); flow++ {
+	for flow := from; d.got == nil && ctx.Err() == nil && !c.path.stopped() && !c.spent(); flow++ {
 		lossy := c.path.lossy()
 		over := func() bool { return flow > from && c.decided(part, stage, from) }
 		if over() && c.path.heart.Control().loses() { // by what is under way too: that has its chance, and what the control tells of it

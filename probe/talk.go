@@ -75,6 +75,19 @@ func (c *Conversation) enough(ctx context.Context, part string, stage Stage, flo
 	return look()
 }
 
+// spent says whether a conversation has had its time, on a line that loses much: there are others to come. Where the line is good it has as much as
+// its stages ask for.
+func (c *Conversation) spent() bool {
+	control, held := c.path.heart.Control(), time.Since(c.obs.Started)
+	switch far := 2 * farTries * c.path.Wait(); {
+	case control.hopeless():
+		return held > max(hopelessTalk, far)
+	case control.lossy():
+		return held > max(lossyTalk, far)
+	}
+	return false
+}
+
 // talk asks round after round on one flow, one question outstanding, until the stage is decided, the flow has stopped, or eight seconds
 // are over; answers buy time for more. The rounds are spread over the stage's span; while nothing answers they are half a second apart.
 // What follows a flow that stopped is asked slowly.
@@ -100,6 +113,9 @@ func (c *Conversation) talk(ctx context.Context, part string, stage Stage, flow 
 			until = far // there must be time for enough tries that are all waited for
 		}
 		hopeless := lossy && c.path.heart.Control().hopeless()
+		if c.spent() {
+			return
+		}
 		if hopeless && answered == 0 && time.Since(began) > max(hopelessTime, farTries*c.path.Wait()) {
 			return
 		}

@@ -125,8 +125,8 @@ type witnesses struct {
 
 // ask asks them, for five seconds at most.
 func (r *run) ask(ctx context.Context, suspects []*suspect) {
-	if len(suspects) == 0 || ctx.Err() != nil || r.path.stopped() {
-		return
+	if len(suspects) == 0 || ctx.Err() != nil || r.path.stopped() || r.path.heart.Control().hopeless() {
+		return // where half of everything is lost it has taken long already
 	}
 	w := &witnesses{path: r.path, suspects: suspects, until: time.Now().Add(witnessTime - r.path.Wait()), deaf: r.path.ear.why()}
 	defer w.close(ctx)
