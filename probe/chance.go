@@ -20,9 +20,9 @@ const (
 	chanceRun  = 0.02 // below this, losses in a row are an outage
 
 	hopelessTime   = 8 * time.Second  // of questions without any answer, where more than a third is lost
-	hopelessTalk   = 8 * time.Second  // of a conversation there, all its stages together: several follow each other
+	hopelessTalk   = 9 * time.Second  // of a conversation there, all its stages together: several follow each other
 	maxWaitHurried = 3 * time.Second  // for another probe to end (Info.Hurries)
-	lossyTalk      = 10 * time.Second // of one where the line loses less, but much; what is asked slowly may take longer
+	lossyTalk      = 11 * time.Second // of one where the line loses less, but much; what is asked slowly may take longer
 )
 
 // fisher is the one-sided exact test of Fisher: the chance that all of tries get lost, when the control lost `lost` of `sent` in the same
