@@ -19,6 +19,8 @@ const (
 	earlyDoubt = 4
 	chanceRun  = 0.02 // below this, losses in a row are an outage
 
+	cutTime = 5 * time.Second // of silence, of both legs of the control: the line is dead for good; twice that where it loses anything
+
 	hopelessTime   = 8 * time.Second  // of questions without any answer, where more than a third is lost
 	hopelessTalk   = 9 * time.Second  // of a conversation there, all its stages together: several follow each other
 	maxWaitHurried = 3 * time.Second  // for another probe to end (Info.Hurries)

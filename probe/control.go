@@ -216,6 +216,19 @@ func (c Control) alive(leg []Beat) []Beat {
 	})
 }
 
+// heard is when the last answer came, of either leg; the beginning if none did.
+func (c Control) heard() time.Time {
+	last := time.Duration(0)
+	for _, leg := range [][]Beat{c.UDP, c.TLS} {
+		for _, b := range leg {
+			if b.RTT > 0 {
+				last = max(last, b.At+b.RTT)
+			}
+		}
+	}
+	return c.Started.Add(last)
+}
+
 // loses says that a beat was lost, outside of outages.
 func (c Control) loses() bool {
 	_, lost := c.tally(c.leg(), time.Time{}, time.Time{})

@@ -104,6 +104,24 @@ func (p *Path) over() {
 	p.facts.Over = time.Now()
 }
 
+// baiting says whether what is late is being asked.
+func (p *Path) baiting() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.facts.Calm.IsZero() && p.facts.Over.IsZero()
+}
+
+// cut says whether the line, alive when what is late began, has been dead for so long that it will not come back.
+func (p *Path) cut() bool {
+	c := p.Circumstances()
+	last := c.Control.heard()
+	most := cutTime
+	if c.Control.until(c.Calm).loses() {
+		most *= 2
+	}
+	return last.After(c.Calm.Add(-2*beatEvery-c.Control.late())) && time.Since(last) > most
+}
+
 // stopped says whether the run has ended before its time.
 func (p *Path) stopped() bool {
 	p.mu.Lock()

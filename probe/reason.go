@@ -60,6 +60,7 @@ const (
 	StoppedOnce    Reason = "stopped-once"
 	NotAnswered    Reason = "server-did-not-answer" // it arrived, and our own server kept silent: Args["why"]
 	SessionLost    Reason = "session-lost"
+	LineCut        Reason = "line-cut" // the line died when what is late was tried (Info.Late), and did not come back
 	AddressChanged Reason = "address-changed"
 	Interrupted    Reason = "interrupted"
 	TimeUp         Reason = "time-up"

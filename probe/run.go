@@ -277,10 +277,19 @@ func (r *run) watch(ctx context.Context, cancel context.CancelFunc) {
 		case <-ctx.Done():
 			return
 		case <-r.path.link.done:
-			r.path.stop(SessionLost, map[string]any{"why": linkError(r.path.link.ended())})
+			why := SessionLost
+			if r.path.baiting() {
+				why = LineCut
+			}
+			r.path.stop(why, map[string]any{"why": linkError(r.path.link.ended())})
 			cancel()
 			return
 		case <-tick.C:
+		}
+		if r.path.baiting() && r.path.cut() {
+			r.path.stop(LineCut, nil)
+			cancel()
+			return
 		}
 		if now, err := r.path.net.Source(r.path.Server); err != nil || now.Unmap() != r.path.Local {
 			r.path.stop(AddressChanged, map[string]any{"before": r.path.Local.String(), "after": now.String()})

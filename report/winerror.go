@@ -116,7 +116,7 @@ func nameUnknown(r Report) bool {
 }
 
 func lineBad(r Report) bool {
-	return lineAdvice(r.Circumstances.Control) != "" || r.Circumstances.Stop != nil && r.Circumstances.Stop.Reason == probe.SessionLost ||
+	return lineAdvice(r.Circumstances.Control) != "" || r.Circumstances.Stop != nil && slices.Contains([]probe.Reason{probe.SessionLost, probe.LineCut}, r.Circumstances.Stop.Reason) ||
 		slices.ContainsFunc(r.Protocols, func(p Protocol) bool {
 			return p.Verdict == probe.Stalled || Slowly(p.Verdict, p.Reason) || p.Reason == probe.TooLossy
 		})

@@ -137,5 +137,5 @@ func kind(v probe.Verdict, r probe.Reason) outcome {
 
 // EndsRun says of a reason that it ended the run: it is the same for all that had not been decided by then.
 func EndsRun(r probe.Reason) bool {
-	return r == probe.SessionLost || r == probe.AddressChanged || r == probe.Interrupted || r == probe.TimeUp
+	return r == probe.SessionLost || r == probe.LineCut || r == probe.AddressChanged || r == probe.Interrupted || r == probe.TimeUp
 }
