@@ -64,7 +64,7 @@ var undecidedWords = map[probe.Reason]Words{
 		Short: "the line went dead when it was tried",
 		Sentence: "The line to {server} went dead {while}, and stayed dead: nothing got through any more, not even what had just passed. That may be " +
 			"chance, or something on the way cuts off whoever uses OpenVPN or WireGuard. What was found before that stands.",
-		Do: "run the check again; if the line dies again at the same point, use another VPN here",
+		Do: "run the check again; if the line dies again, use another VPN here",
 	},
 	probe.AddressChanged: {
 		Short:    "this laptop changed its network during the check",
