@@ -16,7 +16,7 @@ func (lateToy) Info() Info {
 }
 
 // What comes late may spoil the line, and no verdict that was in by then: they rest on what the control said up to there, and a run that ends
-// afterwards did not end them (F36).
+// afterwards did not end them (F12).
 func TestJudgeCalm(t *testing.T) {
 	spoiled := proven()
 	spoiled.Control = controlOf(clean[:25]+strings.Repeat("x", 20)+clean[45:], clean) // four seconds of silence, from the fifth on

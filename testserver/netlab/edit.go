@@ -48,6 +48,21 @@ func outage() Edit {
 	}
 }
 
+// cutsOff makes a line that dies for good once WireGuard was spoken on it.
+func cutsOff() Edit {
+	const port = 51820
+	dead := false
+	return func(pkt []byte, toLaptop bool, _ time.Time) []Passed {
+		if b, _, ok := carried(pkt, udp, toLaptop); ok && !toLaptop && binary.BigEndian.Uint16(b[2:]) == port {
+			dead = true
+		}
+		if dead {
+			return nil
+		}
+		return pass(pkt)
+	}
+}
+
 // wrongCallID makes a NAT that counts one too far: GRE has no checksum here, so nothing else changes.
 func wrongCallID() Edit {
 	return func(pkt []byte, toLaptop bool, _ time.Time) []Passed {

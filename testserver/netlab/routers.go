@@ -35,6 +35,7 @@ var (
 	noESP       = Expect{"blocked-out", "esp-out-dropped"}
 	unasked     = Expect{"untested", "captive-portal"}
 	stops       = Expect{"stalled", "stopped-after-n"}
+	lineCut     = Expect{"inconclusive", "line-cut"}
 
 	nat    = Box{Masquerade: true}
 	helper = Box{Masquerade: true, PPTPHelper: true}
@@ -154,6 +155,12 @@ func homeRouters() []Router {
 			Home: helper, Bump: outage, NeedsTUN: true,
 			Did: "nobody", Neighbour: true, Expect: good,
 			VPNs: goodVPNs},
+
+		{Name: "cuts-off", Says: "A good router, and a provider who cuts off the line of whoever speaks WireGuard.", // F12
+			Home: helper, Bump: cutsOff, NeedsTUN: true,
+			Did: "isp", Named: unnamed(), Neighbour: true,
+			Expect: but(expect{"wireguard": lineCut, "openvpn-udp": lineCut, "openvpn-tcp": lineCut}),
+			VPNs:   butVPNs(vpns{"wireguard": "unknown", "openvpn-udp": "unknown", "openvpn-tcp": "unknown"})},
 
 		{Name: "lossy", Says: "A good router on a bad line: one packet in ten is lost, each way.", // F53, T19
 			// The line loses, not the router: a first packet that a Linux router itself drops takes the PPTP helper's note of the call along.

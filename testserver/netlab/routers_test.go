@@ -39,6 +39,7 @@ func TestRouters(t *testing.T) {
 		"double-nat":      but(func(f *facts) { f.V1, f.Sources = "out", src(cgn, cgn, cgn, cgn) }),
 		"double-nat-pptp": but(func(f *facts) { f.Sources = src(cgn, cgn, cgn, cgn) }),
 		"server-unproven": but(func(f *facts) { f.V1, f.V0, f.Sources = "none", "none", src(wan, "", "", wan) }),
+		"cuts-off":        good, // WireGuard is not spoken here
 		"outage":          good, // its second is not reached here, see TestOutage
 		"cgn-unpaired":    but(func(f *facts) { f.V1, f.Sources = "out", src(cgn, pool, pool, pool) }),
 		"callid-damage":   but(func(f *facts) { f.V1 = "both damaged" }),
