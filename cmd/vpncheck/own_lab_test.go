@@ -487,3 +487,20 @@ func openVPNKey() string {
 	}
 	return text + "-----END OpenVPN Static key V1-----\n"
 }
+
+// TestOwnStrongSwan6 asks a real strongSwan over IPv6, where no NAT is on the way.
+func TestOwnStrongSwan6(t *testing.T) {
+	l := buildOwnLab(t, "linux", charonProgram, swanctlProgram, unshareProgram)
+	l.charon("version = 0")
+	own := l.ask(l.lab.Addr6(netlab.Server))
+	for _, id := range []string{probe.OpeningIKEv1, probe.OpeningIKEv2} {
+		o := l.want(own, id, probe.Passed, "")
+		if o.ServerBehindNAT == nil || *o.ServerBehindNAT || o.ClientBehindNAT == nil || *o.ClientBehindNAT {
+			t.Errorf("%s: got a server behind NAT %v and a laptop %v, want false twice", id, said(o.ServerBehindNAT), said(o.ClientBehindNAT))
+		}
+	}
+	l.want(own, probe.OpeningPPTP, probe.Untested, probe.IPv4Only)
+	for _, id := range []string{probe.OpeningL2TP, probe.OpeningOpenVPNUDP, probe.OpeningOpenVPNTCP} {
+		l.want(own, id, probe.BlockedOut, probe.OwnRefused)
+	}
+}
