@@ -93,6 +93,9 @@ func TestRandomStreamStrangers(t *testing.T) {
 				}
 			}
 		}
+		if got := w.said(w.laptop, 8443, c.noise(wire.CarrierRandomTCP, 230)); len(got) > 0 { // SSTP is not asked there
+			t.Errorf("the other link port answered %x", got)
+		}
 		synctest.Wait()
 		if got := w.said(w.other, wire.OpenVPNPort, c.noise(wire.CarrierRandomTCP, 16)); len(got) != 16 { // a provider's NAT may send it from elsewhere
 			t.Errorf("got %d octets for 16", len(got))

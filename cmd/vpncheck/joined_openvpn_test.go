@@ -151,8 +151,11 @@ func TestJoinedOpenVPNTCP(t *testing.T) {
 				if c.stream != nil {
 					j.stream(c.stream)
 				}
-				f, _ := j.only("openvpn-tcp")
+				f, o := j.only("openvpn-tcp")
 				j.found(f, c.want)
+				if asked := o.Random != nil; asked != (c.stage == "reset") { // of what began they tell nothing
+					j.Errorf("random octets were asked: %v", asked)
+				}
 				if f.Stage != c.stage {
 					j.Errorf("got stage %s, want %s", f.Stage, c.stage)
 				}
