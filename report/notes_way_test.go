@@ -153,6 +153,8 @@ func TestStreamWords(t *testing.T) {
 		{"sstp", 443, probe.TCPContentDropped, []probe.Evidence{{Reason: probe.EvLinkPort, Args: map[string]any{"port": 443}}}, "This check's own connection to the same port works all the while, so", "another internet connection"},
 		{"sstp", 443, probe.TCPContentBackDropped, nil, "its answers do not come back", "another internet connection"},
 		{"sstp", 443, probe.TCPConnectOnly, nil, "neither SSTP nor random data", "without a proxy"},
+		{"sstp", 443, probe.TCPReset, nil, "the SSTP connection was refused at once", "blocks connections to TCP port 443"},
+		{"sstp", 443, probe.TCPRefused, nil, "the SSTP connection was refused by an ICMP message", "blocks connections to TCP port 443"},
 		{"sstp", 443, probe.TCPPortDropped, nil, "TCP port 443", "TCP port 443"},
 	} {
 		f := probe.Finding{Protocol: c.id, Verdict: probe.BlockedOut, Reason: c.r, Because: append([]probe.Evidence{
@@ -165,7 +167,7 @@ func TestStreamWords(t *testing.T) {
 		if strings.Contains(p.Next, "OpenVPN over TCP port 443") && c.port == 1194 && c.r != probe.TCPConnectOnly {
 			t.Errorf("%s: got %q", c.r, p.Next)
 		}
-		if c.id == "sstp" && (strings.Contains(p.Next, "such as SSTP") || strings.Contains(p.Next, "use a VPN on TCP port 443") || strings.Contains(p.Next, "Use a VPN that looks like")) {
+		if c.id == "sstp" && (strings.Contains(p.Next, "such as SSTP") || strings.Contains(p.Next, "se a VPN on TCP port 443") || strings.Contains(p.Next, "Use a VPN that looks like")) {
 			t.Errorf("%s: got %q", c.r, p.Next)
 		}
 	}
