@@ -246,6 +246,19 @@ func TestWholeHoldsData(t *testing.T) {
 	}
 }
 
+// What is in the tunnel has the sizes of what IKEv2 carries, or of L2TP (RFC 3193).
+func TestWholeSizes(t *testing.T) {
+	for _, c := range []struct {
+		p    wholeIPsec
+		want []int
+	}{{wholeIPsec{}, inside[:]}, {wholeIPsec{v1: true}, insideL2TP[:]}} {
+		k := &wholeTalk{wholeIPsec: c.p}
+		if k.tunnel(); !slices.Equal(k.esp.sizes, c.want) {
+			t.Errorf("%s: got %v, want %v", c.p.Info().ID, k.esp.sizes, c.want)
+		}
+	}
+}
+
 // Packets of full size are those of the data, whichever form it has, and of no stage that comes behind it.
 func TestWholeFullSize(t *testing.T) {
 	for _, c := range []struct {
