@@ -234,7 +234,7 @@ func (b blocks) middlebox() middlebox {
 func (b blocks) truth(id string) probe.Verdict {
 	if alone[id] != nil {
 		for _, first := range []string{"natt", "ike"} { // a whole VPN has their ports
-			if b[first] != "" {
+			if b[first] != "" && !(first == "natt" && b[id] == probe.BlockedOut) { // what does not arrive is not answered
 				id = first
 			}
 		}

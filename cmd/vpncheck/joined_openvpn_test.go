@@ -109,13 +109,13 @@ func TestJoinedOpenVPN(t *testing.T) {
 
 // stream changes what goes over the laptop's OpenVPN connections. Nil drops it.
 func (j *joined) stream(change func(m wire.OpenVPN, b []byte, toServer bool) []byte) {
-	j.fake.Stream = func(b []byte, toServer bool) []byte {
+	j.fake.SetStream(func(b []byte, toServer bool) []byte {
 		m, _, err := wire.ParseOpenVPNStream(b)
 		if err != nil || len(b) > 2000 || b[0] > 7 || b[0] == 0x16 {
 			return b
 		}
 		return change(m, b, toServer)
-	}
+	})
 }
 
 func TestJoinedOpenVPNTCP(t *testing.T) {
@@ -265,12 +265,12 @@ func TestJoinedOpenVPNLast(t *testing.T) {
 					baited = func() { go j.fake.Cut() }
 				}
 				proving.Store(false)
-				j.fake.Stream = func(b []byte, _ bool) []byte {
+				j.fake.SetStream(func(b []byte, _ bool) []byte {
 					if dead.Load() {
 						return nil
 					}
 					return b
-				}
+				})
 				r := j.run(j.Context(), j.laptop)
 				if !dead.Load() {
 					t.Fatal("OpenVPN was not asked")

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -86,12 +87,12 @@ func TestJoinedSSTP(t *testing.T) {
 					}
 				}
 				if c.stream != nil {
-					j.fake.Stream = func(b []byte, toServer bool) []byte {
+					j.fake.SetStream(func(b []byte, toServer bool) []byte {
 						if !c.stream(b, toServer) {
 							return nil
 						}
 						return b
-					}
+					})
 				}
 				f, _ := j.only("sstp")
 				if j.found(f, c.want); f.Stage != c.stage {
@@ -246,7 +247,7 @@ func TestJoinedSSTPAlert(t *testing.T) {
 		join(t, nat(always), func(j *joined) {
 			j.prove()
 			asked := false
-			j.fake.Stream = func(b []byte, toServer bool) []byte {
+			j.fake.SetStream(func(b []byte, toServer bool) []byte {
 				switch {
 				case len(b) < 6 || b[0] != 0x16:
 				case toServer && b[5] == 1:
@@ -255,7 +256,7 @@ func TestJoinedSSTPAlert(t *testing.T) {
 					return tlsAlert
 				}
 				return b
-			}
+			})
 			f, _ := j.only("sstp")
 			j.found(f, "blocked-back tcp-content-back-dropped")
 		})
@@ -287,7 +288,10 @@ func TestJoinedSSTPStalls(t *testing.T) {
 					tunnel bool
 				}
 				flows, stopped := map[uint16]*flow{}, 0
+				var mu sync.Mutex
 				j.fake.SetLag(func(p sock.FakePacket) time.Duration {
+					mu.Lock()
+					defer mu.Unlock()
 					if p.Src.Port() != 443 && p.Dst.Port() != 443 {
 						return 0
 					}
