@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"sync"
 	"testing"
 	"time"
 
@@ -140,7 +141,10 @@ func TestJoinedPersist(t *testing.T) {
 		t.Run(c.id, func(t *testing.T) {
 			join(t, nat(always), func(j *joined) {
 				lost := 0
+				var mu sync.Mutex
 				j.fake.SetStream(func(b []byte, toServer bool) []byte {
+					mu.Lock()
+					defer mu.Unlock()
 					if toServer && c.begins(b) && lost < c.lost {
 						lost++
 						return nil
@@ -158,6 +162,8 @@ func TestJoinedPersist(t *testing.T) {
 						j.Errorf("%s was answered, and is no try: %+v", e.ID, e)
 					}
 				}
+				mu.Lock()
+				defer mu.Unlock()
 				if lost != c.lost || tries != 2 || len(flows) != c.lost+1 { // the first, and the one that opened
 					j.Errorf("%d were lost, and there were %d tries in %d flows", lost, tries, len(flows))
 				}

@@ -295,6 +295,8 @@ func TestJoinedSSTPStalls(t *testing.T) {
 					if p.Src.Port() != 443 && p.Dst.Port() != 443 {
 						return 0
 					}
+					mu.Lock()
+					defer mu.Unlock()
 					port := max(p.Src.Port(), p.Dst.Port())
 					if hello := len(p.Payload) > 5 && p.Payload[0] == 0x16 && p.Payload[5] == 1; hello {
 						flows[port] = &flow{began: time.Now(), tunnel: !bytes.Contains(p.Payload, []byte(wire.LinkProtocol))}
@@ -312,7 +314,9 @@ func TestJoinedSSTPStalls(t *testing.T) {
 				})
 				f, _ := j.only("sstp")
 				j.found(f, c.short)
+				mu.Lock()
 				stopped = 0
+				mu.Unlock()
 				f, took := j.deeply("sstp")
 				j.found(f, c.deep)
 				if took > 100*time.Second {
