@@ -49,7 +49,7 @@ type Config struct {
 var linkPorts = []uint16{443, 8443}
 
 const (
-	openTimeout = 6 * time.Second
+	openTimeout = 9 * time.Second // a line that is dead for a second now and then needs most of it
 	handicap    = 700 * time.Millisecond
 )
 

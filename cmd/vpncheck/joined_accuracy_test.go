@@ -39,8 +39,8 @@ type badLine struct {
 }
 
 var accuracyLines = []badLine{
-	{name: "loss-10-bursts", loss: 0.10, burst: time.Second, every: 9 * time.Second, undecided: 0.02, longest: 40 * time.Second},
-	{name: "loss-25", loss: 0.25, undecided: 0.20, longest: 40 * time.Second},
+	{name: "loss-10-bursts", loss: 0.10, burst: time.Second, every: 9 * time.Second, undecided: 0.02, longest: time.Minute},
+	{name: "loss-25", loss: 0.25, undecided: 0.20, longest: time.Minute},
 }
 
 // A weather is one run's line: its bursts are settled beforehand, so that TCP can know when a retransmission would get through.
