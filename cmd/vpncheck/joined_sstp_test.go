@@ -295,8 +295,6 @@ func TestJoinedSSTPStalls(t *testing.T) {
 					if p.Src.Port() != 443 && p.Dst.Port() != 443 {
 						return 0
 					}
-					mu.Lock()
-					defer mu.Unlock()
 					port := max(p.Src.Port(), p.Dst.Port())
 					if hello := len(p.Payload) > 5 && p.Payload[0] == 0x16 && p.Payload[5] == 1; hello {
 						flows[port] = &flow{began: time.Now(), tunnel: !bytes.Contains(p.Payload, []byte(wire.LinkProtocol))}
