@@ -158,7 +158,8 @@ func (own *Own) resolve(ctx context.Context, cfg OwnConfig) *Refusal {
 			lookup = net.DefaultResolver.LookupNetIP
 		}
 		if found, err = lookup(ctx, "ip", cfg.Host); err != nil {
-			return &Refusal{Reason: UnknownHost, Why: dnsWhy(err)}
+			reason, why := nameless(cfg.Net, err)
+			return &Refusal{Reason: reason, Why: why}
 		}
 	}
 	for i, a := range found {

@@ -379,6 +379,20 @@ func TestOwnFinds(t *testing.T) {
 	}
 }
 
+// On a laptop that is in no network, a name that is not found is no fault of the name.
+func TestNamelessWithoutNetwork(t *testing.T) {
+	find := func(context.Context, string, string) ([]netip.Addr, error) { return nil, errors.New("no such host") }
+	for want, laptop := range map[Reason]*sock.FakeHost{
+		NoRoute: sock.NewFake().Host(), UnknownHost: sock.NewFake().Host(netip.MustParseAddr("2001:db8:1::11")),
+	} {
+		own := AskOwn(t.Context(), OwnConfig{Net: laptop, Host: "vpn.example", Only: []string{}, Resolve: find})
+		_, _, none := resolve(t.Context(), Config{Net: laptop, Host: "test.example", Resolve: find})
+		if own.Why == nil || own.Why.Reason != want || none == nil || none.Reason != want {
+			t.Errorf("got %+v and %+v, want %s", own.Why, none, want)
+		}
+	}
+}
+
 // Called off, what was not answered by then was not asked.
 func TestOwnCalledOff(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

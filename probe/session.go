@@ -97,7 +97,8 @@ func resolve(ctx context.Context, cfg Config) (server, other netip.Addr, none *N
 			lookup = net.DefaultResolver.LookupNetIP
 		}
 		if found, err = lookup(ctx, "ip", cfg.Host); err != nil {
-			return server, other, &NoSessionFacts{Reason: UnknownHost, Args: map[string]any{"host": cfg.Host, "why": dnsWhy(err)}}
+			reason, why := nameless(cfg.Net, err)
+			return server, other, &NoSessionFacts{Reason: reason, Args: map[string]any{"host": cfg.Host, "why": why}}
 		}
 	}
 	var v4, v6 netip.Addr
@@ -116,6 +117,18 @@ func resolve(ctx context.Context, cfg Config) (server, other netip.Addr, none *N
 		return v6, v4, nil
 	}
 	return server, other, &NoSessionFacts{Reason: NoAddress, Args: map[string]any{"host": cfg.Host, "family": cfg.Family}}
+}
+
+// nameless says why a name was not turned into an address: on a laptop with no way out of it, that is no fault of the name.
+func nameless(n sock.Net, err error) (Reason, string) {
+	if n != nil {
+		_, err4 := n.Source(netip.MustParseAddr("192.0.2.1"))
+		_, err6 := n.Source(netip.MustParseAddr("2001:db8::1"))
+		if err4 != nil && err6 != nil {
+			return NoRoute, err4.Error()
+		}
+	}
+	return UnknownHost, dnsWhy(err)
 }
 
 func dnsWhy(err error) string {
