@@ -322,6 +322,9 @@ func (w windowsError) instead(r Report, concern []string) string {
 	return ": here " + verb(names, " fails, but otherwise", " fail, but otherwise")
 }
 
+// TitleOf is what people call one of VPNs.
+func TitleOf(id string) string { return title(id) }
+
 func title(id string) string {
 	r, _ := ruleOf(id)
 	return r.title

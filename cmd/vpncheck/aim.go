@@ -21,9 +21,14 @@ type aimFlags struct {
 	code string // of --error
 }
 
+// addAim adds them; run alone exits by the answer, and asks a person.
 func (f *aimFlags) addAim(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringVar(&f.vpn, "vpn", "", "answer about this `vpn` first, and exit by it alone: "+strings.Join(report.VPNs(), ", ")+", or any (asked on a terminal)")
+	first, last := "answer about this `vpn` first: ", ", or any"
+	if cmd.Name() == "run" {
+		first, last = "answer about this `vpn` first, and exit by it alone: ", ", or any (asked on a terminal)"
+	}
+	fl.StringVar(&f.vpn, "vpn", "", first+strings.Join(report.VPNs(), ", ")+last)
 	fl.StringVar(&f.code, "error", "", "weigh the `code` of the error that Windows showed, as 809")
 	cmd.RegisterFlagCompletionFunc("vpn", cobra.FixedCompletions(append(report.VPNs(), anyVPN), cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("error", cobra.FixedCompletions(knownErrors(), cobra.ShellCompDirectiveNoFileComp))
@@ -91,9 +96,9 @@ func (f *aimFlags) ask(in io.Reader, errs io.Writer) {
 // askVPN asks until it understands, three times at most; then it is any.
 func askVPN(in io.Reader, out io.Writer) string {
 	ids := report.VPNs()
-	fmt.Fprintln(out, "Which VPN is it about?")
+	fmt.Fprintln(out, "Which VPN is it about? L2TP of Windows, macOS and phones is l2tp-ipsec.")
 	for i, id := range ids {
-		fmt.Fprintf(out, "  %d  %s\n", i+1, id)
+		fmt.Fprintf(out, "  %d  %-11s  %s\n", i+1, id, report.TitleOf(id))
 	}
 	lines := bufio.NewScanner(io.LimitReader(in, 4<<10))
 	for range 3 {

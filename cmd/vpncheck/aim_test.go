@@ -18,6 +18,16 @@ func TestAskVPN(t *testing.T) {
 			t.Errorf("%.20q: got %s, want %s", in, got, want)
 		}
 	}
+	var out strings.Builder
+	askVPN(strings.NewReader("\n"), &out)
+	if !strings.Contains(out.String(), "  3  l2tp-ipsec   L2TP/IPsec\n") {
+		t.Errorf("got no name that people know:\n%s", out.String())
+	}
+	for line := range strings.Lines(out.String()) {
+		if len(line) > helpWidth {
+			t.Errorf("%d columns: %q", len(line), line)
+		}
+	}
 }
 
 // Nobody is asked who is no terminal, or who has said it.

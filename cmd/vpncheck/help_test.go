@@ -21,6 +21,9 @@ func TestHelpFits(t *testing.T) {
 				t.Errorf("%s --help: %d columns: %q", name, len(line), line)
 			}
 		}
+		if exits := strings.Contains(out.String(), "exit by it"); exits != (name == "run") {
+			t.Errorf("%s --help says that a VPN decides its exit status: %t", name, exits)
+		}
 		if name == "run" && !strings.Contains(out.String(), "\n  2    wrong usage, or a file that cannot be read or written\n") {
 			t.Errorf("got:\n%s", out.String())
 		}
