@@ -56,6 +56,45 @@ func report1(p fake, exchanges []probe.Exchange, c probe.Circumstances, ws ...wo
 	return New(probe.Result{Started: began, Observations: []probe.Observation{o}, Findings: []probe.Finding{probe.Judge(p, o, c)}, Circumstances: c}, []probe.Probe{p}, Tool{})
 }
 
+// Where all UDP is filtered, what tells who did it to one protocol tells it of all; of another reason, or where two differ, it does not.
+func TestSharedCulprit(t *testing.T) {
+	d := func(title string, c Culprit, r probe.Reason) *Diagnosis {
+		return &Diagnosis{Culprit: c, Confidence: Likely, Reason: r, Args: map[string]any{
+			"title": title, "packets": title + " packets", "tries": 6, "arrived": 0, "verdict": "blocked-out", "from": "203.0.113.1", "hop": 2,
+		}}
+	}
+	filtered := func(id string) probe.Finding {
+		return probe.Finding{Protocol: id, Verdict: probe.BlockedOut, Reason: probe.UDPFiltered}
+	}
+	other := probe.Finding{Protocol: "esp", Verdict: probe.BlockedOut, Reason: probe.ESPOutDropped}
+	for _, x := range []struct {
+		name string
+		fs   []probe.Finding
+		ds   []*Diagnosis
+		want Culprit
+	}{
+		{"one-told", []probe.Finding{filtered("wireguard"), filtered("natt")}, []*Diagnosis{d("WireGuard", CulpritUnknown, unknownWho), d("NAT-T", CulpritISP, passedRouter)}, CulpritISP},
+		{"nobody-told", []probe.Finding{filtered("wireguard"), filtered("natt")}, []*Diagnosis{d("WireGuard", CulpritUnknown, unknownWho), d("NAT-T", CulpritUnknown, unknownWho)}, CulpritUnknown},
+		{"another-reason", []probe.Finding{filtered("wireguard"), other}, []*Diagnosis{d("WireGuard", CulpritUnknown, unknownWho), d("ESP", CulpritISP, passedRouter)}, CulpritUnknown},
+		{"two-differ", []probe.Finding{filtered("wireguard"), filtered("natt"), filtered("ike")},
+			[]*Diagnosis{d("WireGuard", CulpritUnknown, unknownWho), d("NAT-T", CulpritISP, passedRouter), d("IKE", CulpritRouter, refusedByRouter)}, CulpritUnknown},
+		{"it-has-its-own", []probe.Finding{filtered("wireguard"), filtered("natt")}, []*Diagnosis{d("WireGuard", CulpritUnknown, passedRouterBeyond), d("NAT-T", CulpritISP, passedRouter)}, CulpritUnknown},
+		{"none-at-all", []probe.Finding{filtered("wireguard"), filtered("natt")}, []*Diagnosis{d("WireGuard", CulpritUnknown, unknownWho), nil}, CulpritUnknown},
+	} {
+		shareCulprit(x.fs, x.ds)
+		got := x.ds[0]
+		if got.Culprit != x.want {
+			t.Errorf("%s: got %s, want %s", x.name, got.Culprit, x.want)
+		}
+		if x.want != CulpritUnknown && (got.Confidence != Likely || !strings.HasPrefix(got.Sentence, "Most likely your internet provider stops WireGuard: no UDP gets through, and none of 6 NAT-T packets")) {
+			t.Errorf("%s: got %s %q", x.name, got.Confidence, got.Sentence)
+		}
+		if told := x.ds[1]; told != nil && told.Args["title"] == "WireGuard" {
+			t.Errorf("%s: the one that tells was changed: %v", x.name, told.Args)
+		}
+	}
+}
+
 // The sentence, the advice and the diagnosis of one protocol say the same.
 func TestOneStory(t *testing.T) {
 	fritz := func(_ *probe.Observation, c *probe.Circumstances) {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -96,6 +97,31 @@ func (d *Diagnosis) follow(next string) {
 	}
 	if d.Culprit == CulpritRouter || d.Culprit == CulpritISP || d.Culprit == CulpritServer {
 		d.Next = next
+	}
+}
+
+// shareCulprit names the culprit of a protocol of which nothing else tells it, where all UDP is filtered: it is one filter that stops them
+// all, and what was seen of one protocol's packets is true of the others'. Where those do not agree, nobody is named.
+func shareCulprit(fs []probe.Finding, ds []*Diagnosis) {
+	var first *Diagnosis
+	for i, d := range ds {
+		switch {
+		case fs[i].Reason != probe.UDPFiltered || d == nil || d.Culprit == CulpritUnknown:
+		case first == nil:
+			first = d
+		case d.Culprit != first.Culprit:
+			return
+		}
+	}
+	for i, d := range ds {
+		if first == nil || fs[i].Reason != probe.UDPFiltered || d == nil || d.Reason != unknownWho {
+			continue
+		}
+		a := maps.Clone(first.Args)
+		a["title"], a["all_udp"] = d.Args["title"], true
+		shared := &Diagnosis{Culprit: first.Culprit, Confidence: Likely, Reason: first.Reason, Args: a, Evidence: slices.Concat(first.Evidence, d.Evidence)}
+		shared.Sentence, shared.Next = shared.sentence(), shared.next()
+		ds[i] = shared
 	}
 }
 

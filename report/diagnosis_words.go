@@ -302,6 +302,9 @@ func (d Diagnosis) sentence() string {
 	facts := ""
 	if known, ok := accusations[d.Reason]; ok {
 		facts = ": " + known.facts(a)
+		if a.yes("all_udp") {
+			facts = ": no UDP gets through, and " + known.facts(a)
+		}
 	}
 	return capital(d.accuses(a)) + facts + "."
 }

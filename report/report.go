@@ -113,9 +113,10 @@ func New(r probe.Result, probes []probe.Probe, tool Tool) Report {
 	}
 	s := settingOf(r.Circumstances, r.Findings, r.Observations)
 	s.counts = counts(r.Observations)
-	for _, f := range r.Findings {
+	ds := diagnoses(r, known, s)
+	for i, f := range r.Findings {
 		o := observation(r, f.Protocol)
-		out.Protocols = append(out.Protocols, protocol(known[f.Protocol], f, o, s))
+		out.Protocols = append(out.Protocols, protocol(known[f.Protocol], f, o, s, ds[i]))
 		s.tell(f, o)
 	}
 	out.Diagnosis = diagnoseRun(out.Protocols)
@@ -146,13 +147,26 @@ func observation(r probe.Result, id string) probe.Observation {
 	return probe.Observation{Protocol: id}
 }
 
-// protocol makes a protocol's part of the report; p is nil if this version does not know the protocol.
-func protocol(p probe.Probe, f probe.Finding, o probe.Observation, s setting) Protocol {
-	info := probe.Info{ID: f.Protocol, Title: strings.ToUpper(f.Protocol)}
-	if p != nil {
-		info = p.Info()
+// infoOf is what a probe says of its protocol; p is nil if this version does not know it.
+func infoOf(p probe.Probe, f probe.Finding) probe.Info {
+	if p == nil {
+		return probe.Info{ID: f.Protocol, Title: strings.ToUpper(f.Protocol)}
 	}
-	d := Diagnose(info, f, o, s.circumstances).confirm(s.counts)
+	return p.Info()
+}
+
+// diagnoses are those of the findings, one each.
+func diagnoses(r probe.Result, known map[string]probe.Probe, s setting) (ds []*Diagnosis) {
+	for _, f := range r.Findings {
+		ds = append(ds, Diagnose(infoOf(known[f.Protocol], f), f, observation(r, f.Protocol), s.circumstances).confirm(s.counts))
+	}
+	shareCulprit(r.Findings, ds)
+	return ds
+}
+
+// protocol makes a protocol's part of the report; p is nil if this version does not know the protocol.
+func protocol(p probe.Probe, f probe.Finding, o probe.Observation, s setting, d *Diagnosis) Protocol {
+	info := infoOf(p, f)
 	fa := gather(info, f, o, s)
 	fa.accuse(d, f.Reason)
 	w := explain(f.Verdict, f.Reason, fa)

@@ -37,7 +37,7 @@ func (p *page) ownSummary(r report.Report) {
 		p.para(0, 0, "What to do:", r.To.Advice, color.Bold)
 	}
 	if r.Aim == nil {
-		p.whoDidIt(r.To.Diagnosis)
+		p.whoDidIt(r.To.Diagnosis, r.Protocols)
 	}
 }
 

@@ -31,6 +31,8 @@ type page struct {
 	explained []report.Protocol
 	// remarked are the remarks that stand on the page, by the protocol that has them first.
 	remarked map[string]string
+	// blamed are the culprits that stand on the page, with the kind of evidence, by the protocol that was told first.
+	blamed map[string]string
 }
 
 func newPage(w io.Writer, o Options) *page {
@@ -38,7 +40,7 @@ func newPage(w io.Writer, o Options) *page {
 	if width <= 0 {
 		width = defaultWidth
 	}
-	return &page{w: w, width: max(width, minWidth), color: o.Color, words: make(map[string]bool), remarked: make(map[string]string)}
+	return &page{w: w, width: max(width, minWidth), color: o.Color, words: make(map[string]bool), remarked: make(map[string]string), blamed: make(map[string]string)}
 }
 
 // blank leaves a line free.

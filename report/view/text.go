@@ -123,7 +123,7 @@ func (p *page) summary(r report.Report) {
 	if r.Summary.Advice != "" {
 		p.para(0, 0, "What to do:", r.Summary.Advice, color.Bold)
 	}
-	p.whoDidIt(r.Diagnosis)
+	p.whoDidIt(r.Diagnosis, r.Protocols)
 }
 
 // nothing says that one reason kept the whole run from trying anything: then there is but one thing to say.

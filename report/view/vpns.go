@@ -69,7 +69,7 @@ func (p *page) aim(r report.Report) {
 	p.para(0, 2, "What you can do now:", a.Now, color.Bold)
 	p.para(0, 2, "What to ask whoever runs this network:", a.Network, color.Bold)
 	p.para(0, 2, "What to ask your IT:", a.IT, color.Bold)
-	p.whoDidIt(a.Diagnosis)
+	p.whoDidIt(a.Diagnosis, r.Protocols)
 }
 
 // beside tells in one grey line what the person's VPN does not need: no hints, and no explanation of words, for nothing depends on it.

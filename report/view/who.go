@@ -11,7 +11,7 @@ import (
 )
 
 // whoDidIt says it for the run, in the sentence for the help desk. Where nobody did anything there is nothing to say.
-func (p *page) whoDidIt(d *report.Diagnosis) {
+func (p *page) whoDidIt(d *report.Diagnosis, ps []report.Protocol) {
 	if d == nil || d.Culprit == report.CulpritNobody || d.Sentence == "" {
 		return
 	}
@@ -20,9 +20,15 @@ func (p *page) whoDidIt(d *report.Diagnosis) {
 		text += " " + d.Next
 	}
 	p.para(0, 0, "Who did it:", text, color.Bold)
+	for _, x := range ps {
+		if x.ID == d.Protocol {
+			p.blamed[blame(d)] = x.Name()
+		}
+	}
 }
 
-// who says it for one protocol. What the summary has said is not said again, but who it was.
+// who says it for one protocol. What the summary has said is not said again, but who it was; nor is the same kind of evidence told at length
+// of each protocol: all of it is there when verbose.
 func (p *page) who(x report.Protocol, r report.Report, o Options) {
 	d := x.Diagnosis
 	if d == nil || d.Culprit == report.CulpritNobody {
@@ -33,12 +39,24 @@ func (p *page) who(x report.Protocol, r report.Report, o Options) {
 		p.para(2, 2, "Who:", d.Who()+".", color.Bold)
 		return
 	}
+	if first, ok := p.blamed[blame(d)]; ok && !o.Verbose {
+		text := d.Who()
+		if first != x.Name() {
+			text += ", as for " + first
+		}
+		p.para(2, 2, "Who:", text+".", color.Bold)
+		return
+	}
+	p.blamed[blame(d)] = x.Name()
 	text := d.Sentence
 	if o.Verbose {
 		text += " " + tag(d)
 	}
 	p.para(2, 2, "Who:", text, color.Bold)
 }
+
+// blame is who it was, how sure that is, and by what kind of evidence.
+func blame(d *report.Diagnosis) string { return fmt.Sprint(d.Culprit, d.Confidence, d.Reason) }
 
 func tag(d *report.Diagnosis) string { return fmt.Sprintf("[%s, %s]", d.Culprit, d.Confidence) }
 

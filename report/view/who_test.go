@@ -48,6 +48,27 @@ func TestWhoInPlainWords(t *testing.T) {
 	}
 }
 
+// The same kind of evidence against the same culprit is told at length once, and of each protocol when verbose; another kind is told too.
+func TestWhoOnce(t *testing.T) {
+	r := fixture(ipsecWorlds["seven"])
+	r.Diagnosis = nil
+	d := func(reason probe.Reason, says string) *report.Diagnosis {
+		return &report.Diagnosis{Culprit: report.CulpritISP, Confidence: report.Likely, Reason: reason, Sentence: says}
+	}
+	for i, d := range []*report.Diagnosis{d("passed-the-router", "The first."), d("passed-the-router", "The second."), d("left-the-router", "The third.")} {
+		x := &r.Protocols[i]
+		x.Verdict, x.Reason, x.Diagnosis = probe.BlockedOut, probe.NoArrival, d
+	}
+	for verbose, want := range map[bool]string{false: "Who: your internet provider (likely), as for PPTP.", true: "Who: The second."} {
+		text := render(t, r, Options{Verbose: verbose})
+		for _, want := range []string{"Who: The first.", want, "Who: The third."} {
+			if strings.Count(text, want) != 1 {
+				t.Errorf("verbose %t: got %d times %q, want it once, in:\n%s", verbose, strings.Count(text, want), want, text)
+			}
+		}
+	}
+}
+
 // A remark that holds for several protocols is told once.
 func TestRemarkOnce(t *testing.T) {
 	r := fixture(ipsecWorlds["seven"])
