@@ -295,3 +295,28 @@ func TestAdviceFitsTheCharge(t *testing.T) {
 		})
 	}
 }
+
+// What is said of the packets is true of those that were counted.
+func TestSceneSays(t *testing.T) {
+	info := probe.Info{ID: "natt", Title: "NAT-T (UDP 4500)", Stages: []probe.Stage{{ID: "data", Title: "the data", Carrier: wire.CarrierNATT}}}
+	for _, x := range []struct {
+		reason probe.Reason
+		tries  int
+		want   string
+		laptop bool // a suspect: its security software may be the proxy
+	}{
+		{probe.UDPPortDropped, 6, "none of 6 NAT-T packets (UDP port 4500) reached", false},
+		{probe.ZeroChecksum, 6, "none of 6 NAT-T packets without a checksum (UDP port 4500) reached", false},
+		{probe.UDPPortDropped, 1, "the only NAT-T packet (UDP port 4500) did not reach the server", false},
+		{probe.HTTPRefused, 4, "none of 4", true},
+	} {
+		f := probe.Finding{Protocol: "natt", Verdict: probe.BlockedOut, Reason: x.reason, Stage: "data", Because: []probe.Evidence{
+			{Reason: probe.EvTries, Args: map[string]any{"stage": "the data", "tries": x.tries, "arrived": 0, "replied": 0, "returned": 0}},
+		}}
+		d := Diagnose(info, f, probe.Observation{Protocol: "natt"}, onLinux())
+		if !strings.Contains(d.Sentence, x.want) || slices.Contains(d.Suspects, CulpritLaptop) != x.laptop {
+			t.Errorf("%s: got %q, suspects %v, want %q, the laptop: %t", x.reason, d.Sentence, d.Suspects, x.want, x.laptop)
+		}
+		well(t, string(x.reason), d.Sentence, d.Next)
+	}
+}

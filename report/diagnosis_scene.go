@@ -69,6 +69,9 @@ func (s scene) about() args {
 
 // packets is what a help desk calls them.
 func (s scene) packets() string {
+	if s.f.Reason == probe.ZeroChecksum {
+		return name(s.info.Title) + " packets without a checksum (" + carriers[s.stage.Carrier] + ")"
+	}
 	switch s.stage.Carrier {
 	case wire.CarrierPPTP:
 		return "PPTP packets (TCP port 1723)"
@@ -98,6 +101,9 @@ func (s scene) suspects(all ...Culprit) []Culprit {
 		}
 		if s.f.Reason == probe.TCP1723Dropped && !s.left() {
 			all = slices.Insert(all, 0, CulpritLaptop)
+		}
+		if s.f.Reason == probe.HTTPRefused {
+			all = slices.Insert(all, 0, CulpritLaptop) // security software on it may be that proxy
 		}
 	}
 	at := slices.Index(all, CulpritISP)

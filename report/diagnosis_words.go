@@ -218,6 +218,8 @@ func reached(a args) string {
 	switch {
 	case all == 0:
 		return packets(a) + " were sent"
+	case n == 0 && all == 1:
+		return "the only " + strings.TrimPrefix(packets(a), "1 ") + " did not reach the server"
 	case n == 0:
 		return "none of " + packets(a) + " reached the server"
 	}

@@ -414,6 +414,16 @@ func TestThroughNAT(t *testing.T) {
 	}
 }
 
+// A server of IKE goes silent to those who open many conversations: before it is blamed, who asked it again and again is told to wait.
+func TestSilentToTheBusy(t *testing.T) {
+	for id, want := range map[string]bool{"ikev1": true, "ikev2": true, "pptp": false} {
+		a := fares(true, allPass).WithOwn(ownOf(mute(id))).To.Answers[0]
+		if a.Reason != probe.OwnSilentCarried || strings.Contains(a.Next, "wait a minute first") != want {
+			t.Errorf("%s: got %s %q, want to wait: %t", id, a.Reason, a.Next, want)
+		}
+	}
+}
+
 // A name that was not found blames nobody, and says whether other names were (F58).
 func TestUnknownName(t *testing.T) {
 	none := probe.Own{Host: vpnHost, Why: &probe.Refusal{Reason: probe.UnknownHost, Why: "no such name"}}

@@ -88,8 +88,9 @@ var networkWords = map[probe.Reason]Words{
 		Short: "a proxy on the way refuses it",
 		Sentence: "{title} does not reach the server: a proxy on the way answers in its place{status}, and passes ordinary web requests on. It does not " +
 			"know what {title} asks for, or forbids it.",
-		Do:   "ask those who run this network, or use another internet connection",
-		Next: "Ask those who run this network to let TLS connections to your VPN server pass without inspection, or use another internet connection.{signin}",
+		Do: "ask those who run this network, or use another internet connection",
+		Next: "If security software on this laptop inspects HTTPS (\"web shield\"), switch that off and run the check again. Else ask those who run this " +
+			"network to let TLS connections to your VPN server pass without inspection, or use another internet connection.{signin}",
 	},
 	probe.GREOutDropped: {
 		Short:    "GRE packets do not reach the server",

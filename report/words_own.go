@@ -43,7 +43,7 @@ var ownWords = map[probe.Reason]Words{
 		Sentence: "{title} is not answered by {host}{asked}. This network carries it: the same got through to the test server in this run. So the server " +
 			"does not offer it, is off, or has a firewall before it that drops it; or the address is not the right one.",
 		Do:   "ask whoever runs that server whether it offers this VPN",
-		Next: "Ask whoever runs {host} whether it is up and offers {title}, and whether every firewall before it lets {port} in.",
+		Next: "Ask whoever runs {host} whether it is up and offers {title}, and whether every firewall before it lets {port} in.{busy}",
 	},
 	probe.OwnSilentNetwork: {
 		Short:    "does not answer; nor does it get to the test server",
@@ -99,7 +99,7 @@ var ownWords = map[probe.Reason]Words{
 //	how     " (by a TCP reset)", or empty; by is " by 192.0.2.1", or empty
 //	said    " (NO_PROPOSAL_CHOSEN)", or empty
 //	design  a clause on why it may keep silent; carried a sentence, or empty; nogre one on GRE, or empty
-var ownPlaceholders = []string{"host", "asked", "how", "by", "said", "design", "carried", "nogre"}
+var ownPlaceholders = []string{"host", "asked", "how", "by", "said", "design", "carried", "nogre", "busy"}
 
 // ownAnswered is what is said of an opening that was answered.
 var ownAnswered = Words{Short: "answers", Sentence: "{title} is answered by {host}: the way there and back is open for its first messages."}
@@ -189,6 +189,9 @@ func (o *Own) facts(x probe.Opening, j probe.Answered) facts {
 		fa.fill["after"] = ": " + stage + " got no answer"
 	}
 	fa.fill["design"] = byDesign(x.ID)
+	if x.ID == probe.OpeningIKEv1 || x.ID == probe.OpeningIKEv2 {
+		fa.fill["busy"] = " If you have run this several times just now, wait a minute first: such servers go silent to those who ask again and again."
+	}
 	if a.yes("carried") {
 		fa.fill["carried"] = " This network carries it: the same got through to the test server."
 		fa.fill["nogre"] = " This network carries them to the test server: so it is a firewall before that server that stops IP protocol 47 (GRE)."
