@@ -65,7 +65,16 @@ func (l *live) on(e probe.Event) {
 		l.release()
 		return
 	}
-	l.line(fmt.Sprintf("%3d %%  %s", l.percent, strings.Join(l.underway, ", ")))
+	l.line(fmt.Sprintf("%3d %%  %s", l.percent, fitting(l.underway, max(l.opts.Width, 40)-1-len("100 %  "))))
+}
+
+// fitting lists as many names as there is room for, and counts the others.
+func fitting(names []string, width int) string {
+	text := strings.Join(names, ", ")
+	for n := len(names) - 1; n > 0 && len(text) > width; n-- {
+		text = fmt.Sprintf("%s and %d more", strings.Join(names[:n], ", "), len(names)-n)
+	}
+	return text
 }
 
 func (l *live) verdict(e probe.Event, o view.Options) {

@@ -88,3 +88,16 @@ func TestEventsPrintable(t *testing.T) {
 		t.Errorf("%d lines, want 2", n)
 	}
 }
+
+// What is under way fits the line, and no name is cut in two.
+func TestFitting(t *testing.T) {
+	names := []string{"SSTP", "IKE (UDP 500)", "PPTP"}
+	for width, want := range map[int]string{80: "SSTP, IKE (UDP 500), PPTP", 25: "SSTP, IKE (UDP 500), PPTP", 24: "SSTP and 2 more", 3: "SSTP and 2 more"} {
+		if got := fitting(names, width); got != want {
+			t.Errorf("%d: got %q, want %q", width, got, want)
+		}
+	}
+	if got := fitting(nil, 80); got != "" {
+		t.Errorf("got %q of nothing", got)
+	}
+}

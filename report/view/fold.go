@@ -162,6 +162,9 @@ func (ts *translations) add(x report.Protocol) {
 		for _, a := range alikeBut {
 			text = a.number.ReplaceAllString(text, a.text)
 		}
+		if over == "GRE" && x.ID == "pptp" {
+			over = "PPTP" // its data; plain GRE is another protocol, and may have crossed otherwise
+		}
 		ts.note(over, text)
 		rows = rows[n:]
 	}

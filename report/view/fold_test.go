@@ -102,6 +102,17 @@ func TestTranslations(t *testing.T) {
 	}
 }
 
+// The data of PPTP and plain GRE are told apart: a NAT's helper changes the one and not the other.
+func TestTwoKindsOfGRE(t *testing.T) {
+	var ts translations
+	for _, id := range []string{"pptp", "gre"} {
+		ts.add(report.Protocol{ID: id, Translation: []report.Row{{Over: "GRE", Way: probe.WayOut, Field: "call-id", Before: "1", After: "2", Count: 1, Text: id}}})
+	}
+	if len(ts) != 2 || carriers(ts[0].overs) != "PPTP" || carriers(ts[1].overs) != "GRE" {
+		t.Errorf("got %+v", ts)
+	}
+}
+
 // Where nothing was tried, that is one paragraph, and nobody explains the words in it.
 func TestNothingWasTried(t *testing.T) {
 	r := fixture(worlds["portal"])
