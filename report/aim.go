@@ -97,7 +97,11 @@ func (a *Aim) answer(v VPN) {
 	case WorksBut:
 		a.Headline = v.Title + " works on this network, but " + v.why() + "."
 	case WorksNo:
-		a.Headline = v.Title + " does not work on this network: " + v.why() + "."
+		does := " does not work on this network: "
+		if v.instead() {
+			does = " does not work on this network, but "
+		}
+		a.Headline = v.Title + does + v.why() + "."
 	default:
 		a.Headline = "Whether " + v.Title + " works on this network is not known: " + v.why() + "."
 	}
@@ -131,6 +135,10 @@ func (a *Aim) advise(v VPN, rule vpnRule, r Report) {
 	case WorksNo:
 		a.Now, a.Network, a.IT = goRound(title), askThose(v, through), askIT(v, other)
 		a.byCulprit(v, r)
+		if v.instead() {
+			a.Now = "Nothing, as a rule: behind a NAT, VPN clients use NAT-T by themselves, and that works here. If yours does not, switch on \"NAT traversal\" " +
+				"(also called \"UDP encapsulation\") in its settings."
+		}
 	default:
 		a.Now = "Run the check again."
 		if p, ok := r.undecidedOf(v); ok && p.Next != "" {

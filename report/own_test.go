@@ -424,6 +424,18 @@ func TestSilentToTheBusy(t *testing.T) {
 	}
 }
 
+// Where plain ESP is not missed, nobody is sent to another VPN.
+func TestESPNotMissed(t *testing.T) {
+	for natt, missed := range map[string]bool{"passed": false, "blocked-out udp-port-dropped": true} {
+		a := fares(true, but("esp", "blocked-out esp-out-dropped", "natt", natt)).For("ipsec-esp", 0).Aim
+		if strings.Contains(a.Headline, "network: ") != missed || strings.HasPrefix(a.Now, "Nothing, as a rule") == missed {
+			t.Errorf("NAT-T %s: got %q %q", natt, a.Headline, a.Now)
+		}
+		well(t, natt, a.Headline)
+		well(t, natt, a.Now)
+	}
+}
+
 // A name that was not found blames nobody, and says whether other names were (F58).
 func TestUnknownName(t *testing.T) {
 	none := probe.Own{Host: vpnHost, Why: &probe.Refusal{Reason: probe.UnknownHost, Why: "no such name"}}

@@ -51,6 +51,11 @@ func (v VPN) why() string {
 	return ""
 }
 
+// instead says that what does not work is not missed: NAT-T takes its place.
+func (v VPN) instead() bool {
+	return v.Works == WorksNo && slices.ContainsFunc(v.Because, func(n Note) bool { return n.Reason == nattInstead })
+}
+
 // note says how a protocol fared that a VPN needs.
 func (s step) note() Note {
 	a := map[string]any{"protocol": s.ID, "title": s.Name(), "verdict": string(s.Verdict)}
