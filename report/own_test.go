@@ -377,6 +377,9 @@ func TestErrorAndOwn(t *testing.T) {
 	}
 }
 
+// atAddress is a server that was asked by its address.
+func atAddress(o probe.Own) probe.Own { o.Host = o.Addr.String(); return o }
+
 // What speaks against this network as the cause of an error is no more than what was tried: the first messages, or a VPN without its name.
 func TestErrorHalfTried(t *testing.T) {
 	for _, x := range []struct {
@@ -390,6 +393,7 @@ func TestErrorHalfTried(t *testing.T) {
 		{"first-messages-account", 691, New(probe.Result{}, nil, Tool{}).WithOwn(ownOf(heeds("ikev1"))), false, "Nothing: "},
 		{"carried", 809, fares(true, allPass).WithOwn(ownOf(heeds("ikev1"))), false, "Nothing: "},
 		{"no-name-asked", 868, fares(true, allPass), true, "name servers (DNS)"},
+		{"address-asked", 868, fares(true, allPass).WithOwn(atAddress(ownOf(heeds("ikev1")))), true, "name servers (DNS)"},
 		{"name-found", 868, fares(true, allPass).WithOwn(ownOf(heeds("ikev1"))), false, "Nothing: "},
 	} {
 		a := x.r.For("l2tp-ipsec", x.code).Aim

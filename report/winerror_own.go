@@ -1,6 +1,7 @@
 package report
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -136,5 +137,11 @@ func namesOf(as []Answer) (out []string) {
 	return out
 }
 
-// found says whether the server's name was turned into an address, or is one.
-func (o *Own) found() bool { return o != nil && o.Why == nil && o.Addr.IsValid() }
+// found says whether the server's name was turned into an address. One that was given as an address tells nothing of names.
+func (o *Own) found() bool {
+	if o == nil || o.Why != nil || !o.Addr.IsValid() {
+		return false
+	}
+	_, err := netip.ParseAddr(o.Host)
+	return err != nil
+}
