@@ -56,7 +56,8 @@ func report1(p fake, exchanges []probe.Exchange, c probe.Circumstances, ws ...wo
 	return New(probe.Result{Started: began, Observations: []probe.Observation{o}, Findings: []probe.Finding{probe.Judge(p, o, c)}, Circumstances: c}, []probe.Probe{p}, Tool{})
 }
 
-// Where all UDP is filtered, what tells who did it to one protocol tells it of all; of another reason, or where two differ, it does not.
+// Where all UDP is filtered, or one port, what tells who did it to one protocol tells it of all; of another reason, port or way, or where two
+// differ, it does not.
 func TestSharedCulprit(t *testing.T) {
 	d := func(title string, c Culprit, r probe.Reason) *Diagnosis {
 		return &Diagnosis{Culprit: c, Confidence: Likely, Reason: r, Args: map[string]any{
@@ -67,12 +68,21 @@ func TestSharedCulprit(t *testing.T) {
 		return probe.Finding{Protocol: id, Verdict: probe.BlockedOut, Reason: probe.UDPFiltered}
 	}
 	other := probe.Finding{Protocol: "esp", Verdict: probe.BlockedOut, Reason: probe.ESPOutDropped}
+	on := func(id string, v probe.Verdict, r probe.Reason, port int) probe.Finding {
+		return probe.Finding{Protocol: id, Verdict: v, Reason: r, Because: []probe.Evidence{{Reason: probe.EvPort, Args: map[string]any{"port": port}}}}
+	}
+	whole := on("ikev2", probe.BlockedOut, probe.UDPRefused, 500)
+	told := []*Diagnosis{d("IKEv2", CulpritUnknown, unknownWho), d("IKE", CulpritRouter, passedRouter)}
 	for _, x := range []struct {
 		name string
 		fs   []probe.Finding
 		ds   []*Diagnosis
 		want Culprit
 	}{
+		{"same-port", []probe.Finding{whole, on("ike", probe.BlockedOut, probe.UDPRefused, 500)}, told, CulpritRouter},
+		{"another-port", []probe.Finding{whole, on("natt", probe.BlockedOut, probe.UDPRefused, 4500)}, told, CulpritUnknown},
+		{"another-way", []probe.Finding{whole, on("ike", probe.BlockedBack, probe.UDPRefused, 500)}, told, CulpritUnknown},
+		{"no-port", []probe.Finding{{Reason: probe.UDPRefused}, {Reason: probe.UDPRefused}}, told, CulpritUnknown},
 		{"one-told", []probe.Finding{filtered("wireguard"), filtered("natt")}, []*Diagnosis{d("WireGuard", CulpritUnknown, unknownWho), d("NAT-T", CulpritISP, passedRouter)}, CulpritISP},
 		{"nobody-told", []probe.Finding{filtered("wireguard"), filtered("natt")}, []*Diagnosis{d("WireGuard", CulpritUnknown, unknownWho), d("NAT-T", CulpritUnknown, unknownWho)}, CulpritUnknown},
 		{"another-reason", []probe.Finding{filtered("wireguard"), other}, []*Diagnosis{d("WireGuard", CulpritUnknown, unknownWho), d("ESP", CulpritISP, passedRouter)}, CulpritUnknown},
@@ -81,12 +91,16 @@ func TestSharedCulprit(t *testing.T) {
 		{"it-has-its-own", []probe.Finding{filtered("wireguard"), filtered("natt")}, []*Diagnosis{d("WireGuard", CulpritUnknown, passedRouterBeyond), d("NAT-T", CulpritISP, passedRouter)}, CulpritUnknown},
 		{"none-at-all", []probe.Finding{filtered("wireguard"), filtered("natt")}, []*Diagnosis{d("WireGuard", CulpritUnknown, unknownWho), nil}, CulpritUnknown},
 	} {
+		x.ds = slices.Clone(x.ds)
 		shareCulprit(x.fs, x.ds)
 		got := x.ds[0]
 		if got.Culprit != x.want {
 			t.Errorf("%s: got %s, want %s", x.name, got.Culprit, x.want)
 		}
-		if x.want != CulpritUnknown && (got.Confidence != Likely || !strings.HasPrefix(got.Sentence, "Most likely your internet provider stops WireGuard: no UDP gets through, and none of 6 NAT-T packets")) {
+		if x.want == CulpritRouter && !strings.HasPrefix(got.Sentence, "Most likely your router stops IKEv2: nor does IKE get through UDP port 500, and none of 6 IKE packets") {
+			t.Errorf("%s: got %q", x.name, got.Sentence)
+		}
+		if x.want == CulpritISP && (got.Confidence != Likely || !strings.HasPrefix(got.Sentence, "Most likely your internet provider stops WireGuard: no UDP gets through, and none of 6 NAT-T packets")) {
 			t.Errorf("%s: got %s %q", x.name, got.Confidence, got.Sentence)
 		}
 		if told := x.ds[1]; told != nil && told.Args["title"] == "WireGuard" {

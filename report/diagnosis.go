@@ -100,29 +100,62 @@ func (d *Diagnosis) follow(next string) {
 	}
 }
 
-// shareCulprit names the culprit of a protocol of which nothing else tells it, where all UDP is filtered: it is one filter that stops them
-// all, and what was seen of one protocol's packets is true of the others'. Where those do not agree, nobody is named.
+// portReasons are those of a UDP port as a whole, or of what is looked for there.
+var portReasons = []probe.Reason{probe.UDPPortDropped, probe.UDPPortBackDropped, probe.UDPRefused, probe.UDPContentDropped, probe.UDPContentBackDropped}
+
+// A filter is what stops several protocols as one: it takes all UDP, or a port of it. The zero filter is none.
+type filter struct {
+	reason  probe.Reason
+	verdict probe.Verdict
+	port    float64 // 0 is all UDP
+}
+
+func filterOf(f probe.Finding) filter {
+	switch {
+	case f.Reason == probe.UDPFiltered:
+		return filter{reason: f.Reason}
+	case slices.Contains(portReasons, f.Reason):
+		for _, e := range f.Because {
+			if port := args(e.Args).count("port"); e.Reason == probe.EvPort && port > 0 {
+				return filter{f.Reason, f.Verdict, port}
+			}
+		}
+	}
+	return filter{}
+}
+
+// shareCulprit names the culprit of a protocol of which nothing else tells it, where one filter stops it and another: what was seen of one
+// protocol's packets is true of the others'. Where those do not agree, nobody is named.
 func shareCulprit(fs []probe.Finding, ds []*Diagnosis) {
-	var first *Diagnosis
+	told, differ := map[filter]*Diagnosis{}, map[filter]bool{}
 	for i, d := range ds {
-		switch {
-		case fs[i].Reason != probe.UDPFiltered || d == nil || d.Culprit == CulpritUnknown:
+		f := filterOf(fs[i])
+		switch first := told[f]; {
+		case d == nil || d.Culprit == CulpritUnknown:
 		case first == nil:
-			first = d
+			told[f] = d
 		case d.Culprit != first.Culprit:
-			return
+			differ[f] = true
 		}
 	}
 	for i, d := range ds {
-		if first == nil || fs[i].Reason != probe.UDPFiltered || d == nil || d.Reason != unknownWho {
-			continue
+		f := filterOf(fs[i])
+		if first := told[f]; f != (filter{}) && first != nil && !differ[f] && d != nil && d.Reason == unknownWho {
+			ds[i] = d.shares(first, f)
 		}
-		a := maps.Clone(first.Args)
-		a["title"], a["all_udp"] = d.Args["title"], true
-		shared := &Diagnosis{Culprit: first.Culprit, Confidence: Likely, Reason: first.Reason, Args: a, Evidence: slices.Concat(first.Evidence, d.Evidence)}
-		shared.Sentence, shared.Next = shared.sentence(), shared.next()
-		ds[i] = shared
 	}
+}
+
+// shares is a diagnosis with what was seen of another protocol.
+func (d *Diagnosis) shares(first *Diagnosis, f filter) *Diagnosis {
+	a := maps.Clone(first.Args)
+	a["title"], a["all_udp"] = d.Args["title"], true
+	if f.port > 0 {
+		a["all_udp"], a["same_port"], a["beside"] = false, f.port, first.Args["title"]
+	}
+	out := &Diagnosis{Culprit: first.Culprit, Confidence: Likely, Reason: first.Reason, Args: a, Evidence: slices.Concat(first.Evidence, d.Evidence)}
+	out.Sentence, out.Next = out.sentence(), out.next()
+	return out
 }
 
 // diagnoseRun is the diagnosis of the failed protocol that matters most, in the order of importance (headline.go): what fails comes before what

@@ -304,8 +304,11 @@ func (d Diagnosis) sentence() string {
 	facts := ""
 	if known, ok := accusations[d.Reason]; ok {
 		facts = ": " + known.facts(a)
-		if a.yes("all_udp") {
+		switch port := a.count("same_port"); {
+		case a.yes("all_udp"):
 			facts = ": no UDP gets through, and " + known.facts(a)
+		case port > 0:
+			facts = fmt.Sprintf(": nor does %s get through UDP port %.0f, and %s", name(a.text("beside", 40)), port, known.facts(a))
 		}
 	}
 	return capital(d.accuses(a)) + facts + "."
