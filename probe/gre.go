@@ -130,15 +130,7 @@ func readGRE(s wire.Sighting) (wire.Tag, bool) {
 }
 
 // Changes implements Probe: everything that GRE carries must arrive as it was sent.
-func (GRE) Changes(_ Observation, e Exchange) []Change {
-	out := Compare(e, 0)
-	for i := range out {
-		if out[i].Field == "payload" || out[i].Field == "length" {
-			out[i].Kills = PayloadAltered
-		}
-	}
-	return out
-}
+func (GRE) Changes(_ Observation, e Exchange) []Change { return exact(e) }
 
 // Reason implements Probe.
 func (GRE) Reason(_ Observation, _ Stage, v Verdict, _ Circumstances) (Reason, []Evidence) {

@@ -9,22 +9,7 @@ import (
 // Changes implements Probe. The key exchange vouches for every octet of its first messages, the SPIs in front included, and so does each
 // later message for its own (RFC 7296, sections 2.14, 2.15 and 3.14): whatever a helper rewrites is fatal (F14). Another source port is a
 // NAT's right (F16, T23).
-func (IKE) Changes(_ Observation, e Exchange) []Change {
-	out := Compare(e, 0)
-	for i, ch := range out {
-		switch ch.Field {
-		case "payload":
-			before := e.Sent.Bytes
-			if ch.Way == WayBack {
-				before = e.Replied.Bytes
-			}
-			out[i].Field, out[i].Kills = wire.IKEFieldAt(before, ch.Offset), PayloadAltered
-		case "length":
-			out[i].Kills = PayloadAltered
-		}
-	}
-	return out
-}
+func (IKE) Changes(_ Observation, e Exchange) []Change { return sealed(e, ikeField) }
 
 // Reason implements Probe: the port's fate is all there is.
 func (IKE) Reason(Observation, Stage, Verdict, Circumstances) (Reason, []Evidence) { return "", nil }

@@ -250,7 +250,7 @@ func (NATT) Changes(_ Observation, e Exchange) []Change {
 	case nattESP, stageFull:
 		return sealed(e, espField)
 	}
-	return sealed(e, func([]byte, int) (string, int, int) { return "payload", 0, 0 })
+	return exact(e)
 }
 
 // markedField names the octet at an offset of an IKE message behind its marker.

@@ -198,17 +198,7 @@ func stageOf(p Probe, id string) Stage {
 }
 
 // Changes implements Probe: TLS and what is encrypted forgive no octet, and no header is a NAT's to change.
-func (OpenVPNUDP) Changes(_ Observation, e Exchange) []Change { return openVPNChanges(e) }
-
-func openVPNChanges(e Exchange) []Change {
-	out := Compare(e, 0)
-	for i, ch := range out {
-		if ch.Field == "payload" || ch.Field == "length" {
-			out[i].Kills = PayloadAltered
-		}
-	}
-	return out
-}
+func (OpenVPNUDP) Changes(_ Observation, e Exchange) []Change { return exact(e) }
 
 // Reason implements Probe: the port's fate is all there is.
 func (OpenVPNUDP) Reason(Observation, Stage, Verdict, Circumstances) (Reason, []Evidence) {

@@ -130,7 +130,7 @@ func (t *openVPNStream) read(n uint32) (size int, ours bool, err error) {
 }
 
 // Changes implements Probe.
-func (OpenVPNTCP) Changes(_ Observation, e Exchange) []Change { return openVPNChanges(e) }
+func (OpenVPNTCP) Changes(_ Observation, e Exchange) []Change { return exact(e) }
 
 // Reason implements Probe. A connection that opens, on which nothing of the client's arrives, is stopped for what is in it, or for its length:
 // its port is open.

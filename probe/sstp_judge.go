@@ -11,13 +11,7 @@ import (
 func (SSTP) Changes(_ Observation, e Exchange) []Change {
 	switch e.Stage {
 	case stageRequest, stageAttach, stageTunnel, stageFull:
-		out := Compare(e, 0)
-		for i := range out {
-			if out[i].Field == "payload" || out[i].Field == "length" {
-				out[i].Kills = PayloadAltered
-			}
-		}
-		return out
+		return exact(e)
 	}
 	return nil
 }

@@ -98,15 +98,7 @@ func (c *Conversation) tunnelOf(flow int) *wireGuardTunnel {
 }
 
 // Changes implements Probe: every octet is sealed, or proved by one that is.
-func (WireGuard) Changes(_ Observation, e Exchange) []Change {
-	out := Compare(e, 0)
-	for i, ch := range out {
-		if ch.Field == "payload" || ch.Field == "length" {
-			out[i].Kills = PayloadAltered
-		}
-	}
-	return out
-}
+func (WireGuard) Changes(_ Observation, e Exchange) []Change { return exact(e) }
 
 // Reason implements Probe: the port's fate is all there is.
 func (WireGuard) Reason(Observation, Stage, Verdict, Circumstances) (Reason, []Evidence) {
