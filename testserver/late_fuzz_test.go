@@ -74,7 +74,7 @@ func FuzzLateStranger(f *testing.F) {
 		l.wg.datagram(conn, arrived)
 		near, far := net.Pipe()
 		go func() { far.Write(b); far.Close() }()
-		c := &openVPNConn{p: l.tcp, conn: near, client: arrived.Src, own: arrived.Dst}
+		c := l.tcp.newConn(near, arrived.Src, arrived.Dst)
 		c.next(time.Second)
 		near.Close()
 		if c.session != nil || len(l.server.Sent()) != 0 {

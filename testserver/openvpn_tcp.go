@@ -2,10 +2,8 @@ package testserver
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"vpncheck/probe/wire"
@@ -24,15 +22,13 @@ const (
 
 // OpenVPNTCP answers OpenVPN on TCP port 1194: the same packets as on UDP, each behind its length.
 func OpenVPNTCP() Responder {
-	return &openVPNTCP{waiting: newLimiter(openVPNTotal, openVPNEach), held: make(map[*gate.Session]int)}
+	return &openVPNTCP{waiting: newLimiter(openVPNTotal, openVPNEach)}
 }
 
 type openVPNTCP struct {
 	h       *Host
 	waiting *limiter
-
-	mu   sync.Mutex
-	held map[*gate.Session]int // connections
+	held    held
 }
 
 func (*openVPNTCP) Carriers() []wire.Carrier { return []wire.Carrier{wire.CarrierOpenVPNTCP} }
@@ -50,26 +46,29 @@ func (p *openVPNTCP) Listen(h *Host) {
 
 // openVPNConn is one connection. Only its own goroutine uses it.
 type openVPNConn struct {
-	p           *openVPNTCP
-	conn        net.Conn
-	client, own netip.AddrPort
-	buf         []byte
-	session     *gate.Session // nil until a token was shown
+	stream[wire.OpenVPN]
+	p *openVPNTCP
+}
+
+func (p *openVPNTCP) newConn(conn net.Conn, client, own netip.AddrPort) *openVPNConn {
+	return &openVPNConn{p: p, stream: stream[wire.OpenVPN]{
+		h: p.h, carrier: wire.CarrierOpenVPNTCP, conn: conn, client: client, own: own, parse: wire.ParseOpenVPNStream, most: openVPNBuffer,
+	}}
 }
 
 func (p *openVPNTCP) connection(conn net.Conn) {
-	c := &openVPNConn{p: p, conn: conn, client: addrPort(conn.RemoteAddr()), own: addrPort(conn.LocalAddr())}
+	c := p.newConn(conn, addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr()))
 	p.h.Arrived(wire.Sighting{Src: c.client, Dst: c.own}, wire.CarrierOpenVPNTCP)
 	release := p.waiting.enter(c.client.Addr(), p.h.turnAway(conn))
 	if release == nil {
 		return
 	}
 	defer release()
-	if c.next(openVPNFirst); c.session == nil || !p.hold(c.session) {
+	if c.next(openVPNFirst); c.session == nil || !p.held.enter(c.session, openVPNSession) {
 		return
 	}
 	release()
-	defer p.let(c.session)
+	defer p.held.leave(c.session)
 	defer p.h.held.enter(c.client.Addr(), p.h.turnAway(conn))()
 	done := p.h.Ends(c.session)
 	if done == nil {
@@ -81,56 +80,6 @@ func (p *openVPNTCP) connection(conn net.Conn) {
 			return
 		}
 	}
-}
-
-// hold counts a session's connections.
-func (p *openVPNTCP) hold(s *gate.Session) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.held[s] >= openVPNSession {
-		return false
-	}
-	p.held[s]++
-	return true
-}
-
-func (p *openVPNTCP) let(s *gate.Session) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.held[s]--; p.held[s] == 0 {
-		delete(p.held, s)
-	}
-}
-
-// read waits for one whole packet. What does not become one is handed over, if it came from a session's address.
-func (c *openVPNConn) read(wait time.Duration) (m wire.OpenVPN, arrived wire.Sighting, ok bool) {
-	c.conn.SetReadDeadline(time.Now().Add(wait))
-	for {
-		if c.session == nil && c.p.h.randomStream(c.conn, c.client, c.own, c.buf) {
-			return wire.OpenVPN{}, wire.Sighting{}, false
-		}
-		m, n, err := wire.ParseOpenVPNStream(c.buf)
-		if err == nil {
-			arrived = c.sighting(c.client, c.own, c.buf[:n:n])
-			c.buf = append([]byte(nil), c.buf[n:]...)
-			return m, arrived, true
-		}
-		if errors.Is(err, wire.ErrShort) && len(c.buf) < openVPNBuffer {
-			b := make([]byte, openVPNBuffer-len(c.buf))
-			if n, _ := c.conn.Read(b); n > 0 {
-				c.buf = append(c.buf, b[:n]...)
-				continue
-			}
-		}
-		if len(c.buf) > 0 {
-			c.p.h.Stray(wire.CarrierOpenVPNTCP, c.sighting(c.client, c.own, c.buf))
-		}
-		return wire.OpenVPN{}, wire.Sighting{}, false
-	}
-}
-
-func (c *openVPNConn) sighting(src, dst netip.AddrPort, b []byte) wire.Sighting {
-	return wire.Sighting{State: wire.Seen, At: c.p.h.now(), Where: "tcp", Src: src, Dst: dst, Bytes: b}
 }
 
 // next handles one packet, and says whether there may be another. The first must be a reset of a session's; whoever has shown one has proved

@@ -2,7 +2,6 @@ package testserver
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -33,20 +32,16 @@ const (
 // room for one belong to the newest call of their connection: Set-Link-Info is exchange m+1, Call-Clear-Request m+2 and
 // Stop-Control-Connection-Request m+3 if m is that of its Outgoing-Call-Request; an Echo-Request's Identifier is its exchange.
 func PPTP() Responder {
-	return &pptp{
-		waiting: newLimiter(pptpTotal, pptpEach),
-		calls:   make(map[uint16]*call),
-		held:    make(map[*gate.Session]int),
-	}
+	return &pptp{waiting: newLimiter(pptpTotal, pptpEach), calls: make(map[uint16]*call)}
 }
 
 type pptp struct {
 	h       *Host
 	waiting *limiter
+	held    held // control connections
 
 	mu    sync.Mutex
-	calls map[uint16]*call      // by our Call ID
-	held  map[*gate.Session]int // control connections
+	calls map[uint16]*call // by our Call ID
 }
 
 func (p *pptp) Carriers() []wire.Carrier { return []wire.Carrier{wire.CarrierPPTP, wire.CarrierGREv1} }
@@ -66,31 +61,32 @@ func (p *pptp) Listen(h *Host) {
 
 // pptpConn is one control connection. Only its own goroutine uses it.
 type pptpConn struct {
+	stream[wire.PPTPMessage]
 	p            *pptp
-	conn         net.Conn
-	client, own  netip.AddrPort
-	buf          []byte
-	session      *gate.Session // nil until a token was shown
-	exchange     uint32        // the number from which those of later messages are counted
-	calls        []*call       // newest last
+	exchange     uint32  // the number from which those of later messages are counted
+	calls        []*call // newest last
 	messagesLeft int
 }
 
+func (p *pptp) newConn(conn net.Conn, client, own netip.AddrPort) *pptpConn {
+	return &pptpConn{p: p, messagesLeft: pptpMessages, stream: stream[wire.PPTPMessage]{
+		h: p.h, carrier: wire.CarrierPPTP, conn: conn, client: client, own: own, parse: wire.ParsePPTP, most: pptpBuffer,
+	}}
+}
+
 func (p *pptp) connection(conn net.Conn) {
-	c := &pptpConn{
-		p: p, conn: conn, client: addrPort(conn.RemoteAddr()), own: addrPort(conn.LocalAddr()), messagesLeft: pptpMessages,
-	}
+	c := p.newConn(conn, addrPort(conn.RemoteAddr()), addrPort(conn.LocalAddr()))
 	p.h.Arrived(wire.Sighting{Src: c.client, Dst: c.own}, wire.CarrierPPTP)
 	release := p.waiting.enter(c.client.Addr(), p.h.turnAway(conn))
 	if release == nil {
 		return
 	}
 	defer release()
-	if c.open(); c.session == nil || !p.hold(c.session) {
+	if c.open(); c.session == nil || !p.held.enter(c.session, pptpSession) {
 		return
 	}
 	release()
-	defer p.let(c.session)
+	defer p.held.leave(c.session)
 	defer c.end()
 	defer p.h.held.enter(c.client.Addr(), p.h.turnAway(conn))()
 	if done := p.h.Ends(c.session); done != nil {
@@ -100,56 +96,6 @@ func (p *pptp) connection(conn net.Conn) {
 	}
 }
 
-// hold counts a session's control connections.
-func (p *pptp) hold(s *gate.Session) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.held[s] >= pptpSession {
-		return false
-	}
-	p.held[s]++
-	return true
-}
-
-func (p *pptp) let(s *gate.Session) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.held[s]--; p.held[s] == 0 {
-		delete(p.held, s)
-	}
-}
-
-// read waits for one whole message. What does not become one is handed over, if it came from a session's address.
-func (c *pptpConn) read(wait time.Duration) (wire.PPTPMessage, wire.Sighting) {
-	c.conn.SetReadDeadline(time.Now().Add(wait))
-	for {
-		if c.session == nil && c.p.h.randomStream(c.conn, c.client, c.own, c.buf) {
-			return nil, wire.Sighting{}
-		}
-		m, n, err := wire.ParsePPTP(c.buf)
-		if err == nil {
-			s := c.sighting(c.client, c.own, c.buf[:n:n])
-			c.buf = append([]byte(nil), c.buf[n:]...)
-			return m, s
-		}
-		if errors.Is(err, wire.ErrShort) && len(c.buf) < pptpBuffer {
-			b := make([]byte, pptpBuffer-len(c.buf))
-			if n, _ := c.conn.Read(b); n > 0 {
-				c.buf = append(c.buf, b[:n]...)
-				continue
-			}
-		}
-		if len(c.buf) > 0 {
-			c.p.h.Stray(wire.CarrierPPTP, c.sighting(c.client, c.own, c.buf))
-		}
-		return nil, wire.Sighting{}
-	}
-}
-
-func (c *pptpConn) sighting(src, dst netip.AddrPort, b []byte) wire.Sighting {
-	return wire.Sighting{State: wire.Seen, At: c.p.h.now(), Where: "tcp", Src: src, Dst: dst, Bytes: b}
-}
-
 // write sends one message in one write, for a helper in a router does not join segments (F47).
 func (c *pptpConn) write(s *gate.Session, b []byte) (wire.Sighting, string) {
 	return c.p.h.writeTCP(s, c.conn, c.own, c.client, tcpHeader, b)
@@ -157,8 +103,8 @@ func (c *pptpConn) write(s *gate.Session, b []byte) (wire.Sighting, string) {
 
 // open waits for a stranger's Start-Control-Connection-Request (RFC 2637, section 2.1) and answers it if it is a session's.
 func (c *pptpConn) open() {
-	m, arrived := c.read(pptpFirst)
-	if m == nil {
+	m, arrived, ok := c.read(pptpFirst)
+	if !ok {
 		return
 	}
 	request, _ := m.(wire.StartControlConnectionRequest)
@@ -192,8 +138,8 @@ func (c *pptpConn) open() {
 
 // next handles one more message, and says whether there may be another.
 func (c *pptpConn) next() bool {
-	m, arrived := c.read(pptpIdle)
-	if m == nil || c.messagesLeft == 0 {
+	m, arrived, ok := c.read(pptpIdle)
+	if !ok || c.messagesLeft == 0 {
 		return false
 	}
 	c.messagesLeft--

@@ -3,7 +3,6 @@ package testserver
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	mathrand "math/rand/v2"
 	"sync"
 	"time"
@@ -53,7 +52,7 @@ type sstpConn struct {
 	session  *gate.Session
 	exchange uint32 // of the request
 	lcp      lcpLink
-	buf      []byte
+	packets  stream[wire.SSTP]
 }
 
 // visit reads one request, and holds the tunnel that it opens.
@@ -124,6 +123,9 @@ func (c *sstpConn) hold() {
 		}
 	}()
 	defer context.AfterFunc(done, func() { c.conn.NetConn().Close() })()
+	c.packets = stream[wire.SSTP]{
+		h: p.h, carrier: wire.CarrierSSTP, conn: c.conn, client: c.client, own: c.own, parse: wire.ParseSSTP, most: sstpBuffer, session: c.session,
+	}
 	for range sstpPackets {
 		if !c.next() {
 			return
@@ -131,33 +133,9 @@ func (c *sstpConn) hold() {
 	}
 }
 
-// read waits for one whole packet. What does not become one is handed over.
-func (c *sstpConn) read() (wire.SSTP, wire.Sighting, bool) {
-	c.conn.SetReadDeadline(time.Now().Add(sstpIdle))
-	for {
-		p, n, err := wire.ParseSSTP(c.buf)
-		if err == nil {
-			arrived := c.p.h.streamed(c.client, c.own, c.buf[:n:n])
-			c.buf = append([]byte(nil), c.buf[n:]...)
-			return p, arrived, true
-		}
-		if errors.Is(err, wire.ErrShort) && len(c.buf) < sstpBuffer {
-			b := make([]byte, sstpBuffer-len(c.buf))
-			if n, _ := c.conn.Read(b); n > 0 {
-				c.buf = append(c.buf, b[:n]...)
-				continue
-			}
-		}
-		if len(c.buf) > 0 {
-			c.p.h.Stray(wire.CarrierSSTP, c.p.h.streamed(c.client, c.own, c.buf))
-		}
-		return wire.SSTP{}, wire.Sighting{}, false
-	}
-}
-
 // next handles one packet, and says whether there may be another.
 func (c *sstpConn) next() bool {
-	p, arrived, ok := c.read()
+	p, arrived, ok := c.packets.read(sstpIdle)
 	switch {
 	case !ok:
 		return false

@@ -139,7 +139,8 @@ func FuzzStranger(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	k := &pptpConn{p: p, client: netip.AddrPortFrom(otherAddr, 1), own: netip.AddrPortFrom(serverAddr, 1723), session: session}
+	k := p.newConn(nil, netip.AddrPortFrom(otherAddr, 1), netip.AddrPortFrom(serverAddr, 1723))
+	k.session = session
 	call := k.begin(7, 1)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) >= 8 && b[6] == 0xFF { // some reach the live call
@@ -153,7 +154,7 @@ func FuzzStranger(f *testing.F) {
 		controlPacket(srv.host, conn, arrived)
 		near, far := net.Pipe()
 		go func() { far.Write(b); far.Close() }()
-		c := &pptpConn{p: p, conn: near, client: arrived.Src, own: arrived.Dst, messagesLeft: pptpMessages}
+		c := p.newConn(near, arrived.Src, arrived.Dst)
 		c.open()
 		near.Close()
 		if c.session != nil || len(w.server.Sent()) != 0 {
