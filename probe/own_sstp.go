@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"vpncheck/probe/sock"
 	"vpncheck/probe/wire"
 )
 
@@ -57,7 +58,7 @@ func (s *ownStream) handshake(ctx context.Context) bool {
 	if !s.t.a.clear(ctx) {
 		return false
 	}
-	first := &flights{Conn: s.conn}
+	first := &sock.Flights{Conn: s.conn}
 	edit := s.t.begin(Exchange{Sent: s.sighting(nil, false)})
 	cfg := &tls.Config{
 		MinVersion:       tls.VersionTLS10, // old servers are asked as well: nothing is told them
@@ -70,7 +71,7 @@ func (s *ownStream) handshake(ctx context.Context) bool {
 	}
 	conn := tls.Client(first, cfg)
 	err := conn.HandshakeContext(ctx)
-	hello, greeting := first.stop()
+	hello, greeting := first.Stop()
 	edit(func(e *Exchange) {
 		e.Sent.Bytes = append(wire.Hex(nil), hello...)
 		switch {

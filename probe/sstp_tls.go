@@ -6,9 +6,9 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"time"
 
+	"vpncheck/probe/sock"
 	"vpncheck/probe/wire"
 )
 
@@ -19,7 +19,7 @@ func (t *sstpTunnel) handshake(ctx context.Context) bool {
 	if !t.c.path.spend() {
 		return false
 	}
-	first := &flights{Conn: t.s.conn}
+	first := &sock.Flights{Conn: t.s.conn}
 	t.c.begin(n, Exchange{Part: t.s.part, Stage: stageTLS, Flow: t.s.flow, Sent: t.s.sighting(nil, false)})
 	var other error
 	conn := tls.Client(first, &tls.Config{
@@ -42,7 +42,7 @@ func (t *sstpTunnel) handshake(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	err := conn.HandshakeContext(ctx)
-	hello, greeting := first.stop()
+	hello, greeting := first.Stop()
 	t.c.edit(n, func(e *Exchange) { e.Sent.Bytes = append(wire.Hex(nil), hello...) })
 	switch {
 	case err == nil && other == nil:
@@ -81,49 +81,4 @@ func brokenOff(e *Exchange, err error) {
 	if refused(e, err); e.Refused == "" && e.SendErr == "" && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
 		e.Refused = "closed"
 	}
-}
-
-const maxFlight = 4 << 10
-
-// flights is a connection that keeps the first flight of each end: what comes before the other's first word, and that.
-type flights struct {
-	net.Conn
-
-	mu      sync.Mutex
-	in, out []byte
-	turns   int // 1: writing, 2: reading, 3: over
-}
-
-func (f *flights) Read(b []byte) (int, error) {
-	n, err := f.Conn.Read(b)
-	f.keep(&f.in, 2, b[:n])
-	return n, err
-}
-
-func (f *flights) Write(b []byte) (int, error) {
-	f.keep(&f.out, 1, b)
-	return f.Conn.Write(b)
-}
-
-func (f *flights) keep(to *[]byte, turn int, b []byte) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(b) == 0 || f.turns == 3 {
-		return
-	}
-	if f.turns > turn {
-		f.turns = 3
-		return
-	}
-	f.turns = turn
-	*to = append(*to, b[:min(len(b), maxFlight-len(*to))]...)
-}
-
-// stop returns what was kept, and keeps nothing more.
-func (f *flights) stop() (out, in []byte) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	out, in = f.out, f.in
-	f.in, f.out, f.turns = nil, nil, 3
-	return out, in
 }

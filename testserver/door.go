@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"vpncheck/probe/sock"
 	"vpncheck/probe/wire"
 )
 
@@ -60,7 +61,7 @@ func (s *Server) door(conn net.Conn) {
 	defer release()
 	stop := context.AfterFunc(s.ctx, func() { conn.Close() })
 	defer stop()
-	first := &flights{Conn: conn}
+	first := &sock.Flights{Conn: conn}
 	t := tls.Server(first, s.tls)
 	conn.SetDeadline(time.Now().Add(doorWait))
 	v := &visit{conn: t, client: client, own: addrPort(conn.LocalAddr()), release: release}
@@ -74,7 +75,7 @@ func (s *Server) door(conn net.Conn) {
 		s.host.noTLS(conn, v, first, err)
 		return
 	}
-	v.hello, v.greeting = first.stop()
+	v.hello, v.greeting = first.Stop()
 	if t.ConnectionState().NegotiatedProtocol != wire.LinkProtocol {
 		s.host.web(v)
 		return

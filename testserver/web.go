@@ -7,15 +7,14 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
+	"vpncheck/probe/sock"
 	"vpncheck/probe/wire"
 )
 
 const (
 	maxHTTP      = 4 << 10
-	maxFlight    = 4 << 10 // octets of a handshake's first flight that are kept
 	defaultWeb   = 443
 	httpNotFound = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 )
@@ -61,18 +60,18 @@ const unopenedWait = 500 * time.Millisecond
 
 // unopened hands over the opening of whoever did not get through TLS's handshake, if he was answered: it may be a session's, whose answers are
 // lost.
-func (h *Host) unopened(v *visit, f *flights) {
-	if hello, greeting := f.kept(); h.visitors.Load() != nil && len(hello) > 0 && len(greeting) > 0 {
+func (h *Host) unopened(v *visit, f *sock.Flights) {
+	if hello, answered := f.Kept(); h.visitors.Load() != nil && len(hello) > 0 && answered {
 		h.Stray(wire.CarrierSSTP, h.streamed(v.client, v.own, hello))
 	}
 }
 
 // noTLS answers whoever speaks no TLS on the link port that real clients ask, if it is a session's that wants to know whether anything but TLS
 // gets there.
-func (h *Host) noTLS(conn net.Conn, v *visit, f *flights, err error) {
+func (h *Host) noTLS(conn net.Conn, v *visit, f *sock.Flights, err error) {
 	var record tls.RecordHeaderError
 	if h.visitors.Load() != nil && v.own.Port() == h.webPort && errors.As(err, &record) {
-		said, _ := f.kept()
+		said, _ := f.Kept()
 		h.randomStream(conn, v.client, v.own, said)
 	}
 }
@@ -113,55 +112,4 @@ func (v *visit) notFound() {
 	v.conn.SetWriteDeadline(time.Now().Add(lingerWait))
 	io.WriteString(v.conn, httpNotFound)
 	linger(v.conn)
-}
-
-// flights is a connection that keeps the first flight of each end: what comes before the other's first word, and that.
-type flights struct {
-	net.Conn
-
-	mu      sync.Mutex
-	in, out []byte
-	turns   int // 1: reading, 2: writing, 3: over
-}
-
-func (f *flights) Read(b []byte) (int, error) {
-	n, err := f.Conn.Read(b)
-	f.keep(&f.in, 1, b[:n])
-	return n, err
-}
-
-func (f *flights) Write(b []byte) (int, error) {
-	n, err := f.Conn.Write(b)
-	f.keep(&f.out, 2, b[:n])
-	return n, err
-}
-
-func (f *flights) keep(to *[]byte, turn int, b []byte) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(b) == 0 || f.turns == 3 {
-		return
-	}
-	if f.turns > turn {
-		f.turns = 3
-		return
-	}
-	f.turns = turn
-	*to = append(*to, b[:min(len(b), maxFlight-len(*to))]...)
-}
-
-// kept returns what was kept so far.
-func (f *flights) kept() (in, out []byte) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.in), slices.Clone(f.out)
-}
-
-// stop returns what was kept, and keeps nothing more.
-func (f *flights) stop() (in, out []byte) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	in, out = f.in, f.out
-	f.in, f.out, f.turns = nil, nil, 3
-	return in, out
 }
