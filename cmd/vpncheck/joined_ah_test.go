@@ -33,6 +33,14 @@ func (j *joined) found(f probe.Finding, want string) {
 	}
 }
 
+// foundAt is found, and compares the stage that decided it.
+func (j *joined) foundAt(f probe.Finding, want, stage string) {
+	j.Helper()
+	if j.found(f, want); f.Stage != stage {
+		j.Errorf("got stage %s, want %s", f.Stage, stage)
+	}
+}
+
 // evidence is the first with a reason.
 func evidence(f probe.Finding, r probe.Reason) (probe.Evidence, bool) {
 	for _, e := range f.Because {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"sync/atomic"
@@ -98,10 +97,7 @@ func TestJoinedOpenVPN(t *testing.T) {
 					j.prove()
 				}
 				f, _ := j.only("openvpn-udp")
-				j.found(f, c.want)
-				if f.Stage != c.stage {
-					j.Errorf("got stage %s, want %s", f.Stage, c.stage)
-				}
+				j.foundAt(f, c.want, c.stage)
 			})
 		})
 	}
@@ -152,12 +148,9 @@ func TestJoinedOpenVPNTCP(t *testing.T) {
 					j.stream(c.stream)
 				}
 				f, o := j.only("openvpn-tcp")
-				j.found(f, c.want)
+				j.foundAt(f, c.want, c.stage)
 				if asked := o.Random != nil; asked != (c.stage == "reset") { // of what began they tell nothing
 					j.Errorf("random octets were asked: %v", asked)
-				}
-				if f.Stage != c.stage {
-					j.Errorf("got stage %s, want %s", f.Stage, c.stage)
 				}
 			})
 		})
@@ -184,20 +177,7 @@ func TestJoinedOpenVPNStalls(t *testing.T) {
 // However the dice fall, a lossy line makes no verdict of its own (T19).
 func TestJoinedOpenVPNLoss(t *testing.T) {
 	t.Parallel()
-	undecided := 0
-	for seed := range uint64(20) {
-		join(t, lossy(seed, nat(always)), func(j *joined) {
-			f, _ := j.only("openvpn-udp")
-			if f.Verdict == probe.Inconclusive {
-				undecided++
-			} else if f.Verdict != probe.Passed {
-				j.Errorf("seed %d: %s (%s), want passed", seed, f.Verdict, f.Reason)
-			}
-		})
-	}
-	if undecided > 1 {
-		t.Errorf("%d of 20 undecided", undecided)
-	}
+	passesLossy(t, "openvpn-udp")
 }
 
 // A server of somebody else's is not ours, whatever it answers.
@@ -284,20 +264,7 @@ func TestJoinedOpenVPNLast(t *testing.T) {
 				if took := r.Ended.Sub(r.Started); took > 20*time.Second {
 					t.Errorf("it took %v", took)
 				}
-				text, err := json.Marshal(r)
-				var again probe.Result
-				if err == nil {
-					err = json.Unmarshal(text, &again)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				for i, p := range allProbes() {
-					f := probe.Judge(p, again.Observations[i], again.Circumstances)
-					if f.Verdict != r.Findings[i].Verdict || f.Reason != r.Findings[i].Reason {
-						t.Errorf("%s: judged again it is %s (%s)", f.Protocol, f.Verdict, f.Reason)
-					}
-				}
+				j.judgedAgain(r)
 			})
 		})
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -219,20 +218,7 @@ func TestJoinedRandomOutage(t *testing.T) {
 				if took := r.Ended.Sub(r.Started); took > 20*time.Second { // the line is dead for good, and nobody can know
 					t.Errorf("it took %v", took)
 				}
-				text, err := json.Marshal(r)
-				var again probe.Result
-				if err == nil {
-					err = json.Unmarshal(text, &again)
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				for i, p := range allProbes() {
-					f := probe.Judge(p, again.Observations[i], again.Circumstances)
-					if f.Verdict != r.Findings[i].Verdict || f.Reason != r.Findings[i].Reason {
-						t.Errorf("%s: judged again it is %s (%s)", f.Protocol, f.Verdict, f.Reason)
-					}
-				}
+				j.judgedAgain(r)
 			})
 		})
 	}

@@ -95,9 +95,7 @@ func TestJoinedSSTP(t *testing.T) {
 					})
 				}
 				f, _ := j.only("sstp")
-				if j.found(f, c.want); f.Stage != c.stage {
-					j.Errorf("got stage %s, want %s", f.Stage, c.stage)
-				}
+				j.foundAt(f, c.want, c.stage)
 			})
 		})
 	}

@@ -102,10 +102,7 @@ func TestJoinedWireGuard(t *testing.T) {
 			join(t, c.route, func(j *joined) {
 				j.prove()
 				f, _ := j.only("wireguard")
-				j.found(f, c.want)
-				if f.Stage != c.stage {
-					j.Errorf("got stage %s, want %s", f.Stage, c.stage)
-				}
+				j.foundAt(f, c.want, c.stage)
 			})
 		})
 	}
