@@ -134,3 +134,42 @@ func FuzzWireGuard(f *testing.F) {
 		client.Open(b)
 	})
 }
+
+// What an initiation costs the server, a stranger's whose mac1 is wrong, and a peer's that is answered; and a packet of the tunnel's.
+func BenchmarkWireGuard(b *testing.B) {
+	client, server := NewWireGuardKey(), NewWireGuardKey()
+	own := server.PublicKey().Bytes()
+	o, err := OpenWireGuard(client, own, 1, time.Unix(1e9, 0))
+	if err != nil {
+		b.Fatal(err)
+	}
+	stranger := bytes.Clone(o.Message)
+	stranger[len(stranger)-32] ^= 1 // mac1
+	b.Run("stranger", func(b *testing.B) {
+		for b.Loop() {
+			if WireGuardForUs(own, stranger) {
+				b.Fatal("it is for us")
+			}
+		}
+	})
+	b.Run("answered", func(b *testing.B) {
+		for b.Loop() {
+			in, err := ReadWireGuard(server, o.Message)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, _, err := in.Answer(2); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	_, _, _, _, at, from := wireGuardPair(b)
+	packet := at.Seal(1, make([]byte, 84))
+	b.Run("data", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := from.Open(packet); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
