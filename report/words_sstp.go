@@ -40,7 +40,7 @@ var sstpWords = map[probe.Reason]Words{
 	},
 	probe.TLSIntercepted: {
 		Short: "something on the way opens encrypted connections",
-		Sentence: "Something on the way opens encrypted connections to TCP port 443 and shows a certificate of its own{status}. Security software " +
+		Sentence: "Something on the way opens encrypted connections to TCP port 443 and shows a certificate of its own. Security software " +
 			"does that, and proxies of companies do. Whether it would let SSTP to a real VPN server through cannot be told: it may only dislike this " +
 			"test server's certificate. As a rule SSTP fails then, since it insists on the server's own.",
 		Do: "switch off HTTPS inspection, or ask those who run this network",
