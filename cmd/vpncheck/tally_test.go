@@ -42,6 +42,8 @@ func TestCompared(t *testing.T) {
 		{"nothing-to-blame", row(netlab.Expect{Verdict: "passed"}, ""), probe.Passed, "", "", true, false, false},
 		{"blamed-for-nothing", row(netlab.Expect{Verdict: "passed"}, ""), probe.Passed, "", "isp", true, true, false},
 		{"gave-up", lossy, probe.Inconclusive, probe.TooLossy, "", true, false, false},
+		{"no-session", lossy, probe.Untested, probe.NoSession, "", true, false, false},
+		{"no-session-on-a-good-line", row(blocked, ""), probe.Untested, probe.NoSession, "", false, false, true},
 		{"session-lost", lossy, probe.Untested, probe.SessionLost, "", true, false, false},
 		{"unasked-on-a-bad-line", lossy, probe.Untested, probe.NoPrivilege, "", false, false, true},
 		{"gave-up-on-a-good-line", row(blocked, ""), probe.Inconclusive, probe.TooLossy, "", false, false, true},
